@@ -109,6 +109,7 @@ impl Tonight {
             coupon_code: &line.coupon_code,
             openid: published.as_deref(),
             paid_at: line.paid_at.map(|paid| paid.timestamp_micros()),
+            business_date: line.business_date.to_epoch_days(),
         })
     }
 }

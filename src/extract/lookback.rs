@@ -1,9 +1,11 @@
-//! The order lines of the look-back, as far as requests depend on them: five columns of the published days and of tonight,
+//! The order lines of the look-back, as far as requests depend on them: six columns of the published days and of tonight,
 //! with published openids, sorted in bounded memory.
 
 use std::borrow::Cow;
 use std::io;
 use std::path::Path;
+
+use chrono::NaiveDate;
 
 use super::{Issue, Night};
 use crate::dataset::columns::row_type;
@@ -20,6 +22,7 @@ row_type! {
         coupon_code: text,
         openid: maybe_text,
         paid_at: maybe_instant,
+        business_date: date,
     }
 }
 
@@ -40,6 +43,8 @@ pub(super) struct Claim<'r> {
     pub(super) out_trade_no: Cow<'r, str>,
     pub(super) is_paid: bool,
     pub(super) openid: Option<&'r str>,
+    /// The day of the export it stands in.
+    pub(super) listed_on: NaiveDate,
 }
 
 impl<'r> Claim<'r> {
@@ -52,6 +57,7 @@ impl<'r> Claim<'r> {
             out_trade_no: cells.key_text(),
             is_paid: cells.integer() == 1,
             openid: cells.maybe_text(),
+            listed_on: cells.date(),
         }
     }
 }
@@ -110,13 +116,13 @@ impl Lines {
         let divide = |row: PackedRow<'_>| {
             let mut cells = row.unpack();
             let (out_trade_no, stock_id, coupon_code) = (cells.key_text(), cells.key_text(), cells.key_text());
-            let (is_paid, openid) = (cells.integer() == 1, cells.maybe_text());
+            let (is_paid, openid, listed_on) = (cells.integer() == 1, cells.maybe_text(), cells.date());
             if is_paid {
                 paid.push(&Jotting { key: &[&out_trade_no], mark: 0, texts: &[] })?;
             }
             match coupon_code.is_empty() {
                 true => Ok(()),
-                false => claims.push(&Claim { stock_id, coupon_code, out_trade_no, is_paid, openid }),
+                false => claims.push(&Claim { stock_id, coupon_code, out_trade_no, is_paid, openid, listed_on }),
             }
         };
         self.lines.finish()?.last_of_each(|_| {}, divide)?;
@@ -139,6 +145,7 @@ impl Packed for LookbackLine<'_> {
     fn pack_cells(&self, cells: &mut CellPacker<'_>) {
         cells.integer(i64::from(self.paid_at.is_some()));
         cells.maybe_text(self.openid);
+        cells.epoch_days(self.business_date);
     }
 }
 
@@ -150,5 +157,6 @@ impl Packed for Claim<'_> {
     fn pack_cells(&self, cells: &mut CellPacker<'_>) {
         cells.integer(i64::from(self.is_paid));
         cells.maybe_text(self.openid);
+        cells.date(self.listed_on);
     }
 }

@@ -1,6 +1,7 @@
 //! Chooses the coupons for the single query, because lists may lag (design §3, §12): those that orders claim but no
-//! wallet shows, those whose listed association would trigger a rule, and those whose list row may lack a return
-//! (reference v3 §6, 23). Coupons, claims and orders are merged in one order.
+//! wallet shows, those that nobody looked at since an order claimed them, those whose listed association would trigger
+//! a rule, and those whose list row may lack a return (reference v3 §6, 23). Coupons, claims and orders are merged in
+//! one order.
 
 use std::borrow::Cow;
 use std::io;
@@ -72,14 +73,17 @@ impl Doubter<'_> {
         coupons.rows()?.each(|row| {
             let coupon = UserCoupon::unpack(&mut row.unpack());
             let is_used = self.is_used_in_lookback(&coupon);
-            if !is_used && !self.may_lack_return(&coupon) {
+            let may_lack_return = self.may_lack_return(&coupon);
+            if !is_used && !may_lack_return && coupon.verified_date == self.date {
                 return Ok(());
             }
             let (openid, code) = (&*coupon.openid, &*coupon.coupon_code);
             let claims = claims.find(row.beginning(2))?.map(Claim::unpack).filter(|claim| claim.is_paid);
             let claims = claims.collect::<Vec<_>>();
             let worth = match is_used {
+                _ if is_outdated(&coupon, &claims) => Worth::Doubtful,
                 true => self.worth_of_association(&coupon, &claims),
+                false if !may_lack_return => Worth::Fine,
                 false if self.was_taken_back(&coupon) => Worth::Doubtful,
                 false => worth_of_unused(&coupon, &claims, spent.find(row.beginning(3))?.next().is_some()),
             };
@@ -148,6 +152,13 @@ impl Doubter<'_> {
         })?;
         askable.finish()
     }
+}
+
+/// Whether a row was carried from a night before the export that claims the coupon: the wallet of the order's user was to
+/// be requested that night and did not answer, or the coupon is another user's. AO03 and SU04 would take the past for the
+/// present.
+fn is_outdated(coupon: &UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> bool {
+    claims.iter().any(|claim| coupon.verified_date < claim.listed_on)
 }
 
 /// Whether something indicates a use that the listed row, without a return, does not show. If the coupon was used and
@@ -235,6 +246,7 @@ mod tests {
         coupon_code: String,
         openid: Option<String>,
         is_paid: bool,
+        listed_on: NaiveDate,
     }
 
     impl Line {
@@ -245,6 +257,7 @@ mod tests {
                 coupon_code: &self.coupon_code,
                 openid: self.openid.as_deref(),
                 paid_at: self.is_paid.then_some(0),
+                business_date: self.listed_on.to_epoch_days(),
             }
         }
     }
@@ -275,6 +288,11 @@ mod tests {
         for coupon in coupons.values() {
             let key = (coupon.stock_id.as_str(), coupon.coupon_code.as_str());
             seen.insert(key);
+            let is_outdated = |line: &&Line| coupon.verified_date < line.listed_on;
+            if claims.get(&key).is_some_and(|lines| lines.iter().any(|line| is_outdated(line))) {
+                doubt(&coupon.openid, &coupon.coupon_code);
+                continue;
+            }
             let used = coupon.use_time.map(clock::business_date_of);
             let is_used = coupon.coupon_state.as_deref() == Some("USED");
             if is_used && !used.is_some_and(|day| (from..=to).contains(&day)) {
@@ -353,13 +371,15 @@ mod tests {
     }
 
     fn lines() -> impl Strategy<Value = Vec<Line>> {
-        let line = (0_u8..6, prop::option::of((1_u8..4, 0_u8..4)), prop::option::of(0_u8..4), any::<bool>());
-        let line = line.prop_map(|(order, coupon, user, is_paid)| Line {
+        let coupon = prop::option::of((1_u8..4, 0_u8..4));
+        let line = (0_u8..6, coupon, prop::option::of(0_u8..4), any::<bool>(), 0_i64..3);
+        let line = line.prop_map(|(order, coupon, user, is_paid, days)| Line {
             out_trade_no: format!("M{order}"),
             stock_id: coupon.map(|it| it.0.to_string()).unwrap_or_default(),
             coupon_code: coupon.map(|it| format!("C{}", it.1)).unwrap_or_default(),
             openid: user.map(|user| format!("p{user}")),
             is_paid,
+            listed_on: DAY.parse::<NaiveDate>().unwrap() - chrono::TimeDelta::days(days),
         });
         prop::collection::vec(line, 0..25)
     }
@@ -370,15 +390,17 @@ mod tests {
         prop::collection::btree_set(key, 0..4)
     }
 
-    /// The codes in doubt of one user's coupons that no order claims and no earlier night knew.
-    fn doubted(coupons: &[UserCoupon]) -> Vec<String> {
+    /// The codes in doubt of one user's coupons that no earlier night knew as spent.
+    fn doubted(coupons: &[UserCoupon], lines: &[Line]) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let room = Room { folder: folder.path().to_owned(), memory_bytes: usize::MAX };
         let (mut kept, mut users) = (Keeper::new(&room), Keeper::new(&room));
         coupons.iter().for_each(|coupon| kept.push(coupon).unwrap());
         users.push(&Jotting { key: &["p1"], mark: 0, texts: &["o1"] }).unwrap();
         let roster = Roster { ask: Kept::default(), by_published: users.finish().unwrap() };
-        let orders = Lines::new(&room).settle().unwrap();
+        let mut orders = Lines::new(&room);
+        lines.iter().for_each(|line| orders.add(&line.borrowed()).unwrap());
+        let orders = orders.settle().unwrap();
         let rules = RuleSettings { lookback_days: 3, ..RuleSettings::default() };
         let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
         let doubts = doubter.find(&kept.finish().unwrap(), &Kept::default(), &orders, &roster).unwrap();
@@ -400,7 +422,22 @@ mod tests {
             older,
             of_state(5, "SENDED", Fate::Unused),
         ];
-        assert_eq!(doubted(&coupons), ["C0", "C1"]);
+        assert_eq!(doubted(&coupons, &[]), ["C0", "C1"]);
+    }
+
+    #[test]
+    fn a_row_from_before_the_export_that_claims_its_coupon_is_in_doubt() {
+        let carried = |code| coupon((1, code, 1), Fate::Carried, 5, None);
+        let claim = |code: u8, days, is_paid| Line {
+            out_trade_no: format!("M{code}"),
+            stock_id: "1".to_owned(),
+            coupon_code: format!("C{code}"),
+            openid: Some("p2".to_owned()),
+            is_paid,
+            listed_on: DAY.parse::<NaiveDate>().unwrap() - chrono::TimeDelta::days(days),
+        };
+        let lines = [claim(0, 0, true), claim(1, 1, true), claim(2, 0, false)];
+        assert_eq!(doubted(&[carried(0), carried(1), carried(2), carried(3)], &lines), ["C0"]);
     }
 
     #[test]
