@@ -305,7 +305,7 @@ mod tests {
             fs::write(path, text.replace(from, to)).unwrap();
         };
         assert_found(|lake| edit(lake, "\"exit_code\": 0", "\"exit_code\": 4"), &["manifest.json", "was changed"]);
-        assert_found(|lake| edit(lake, "\"rows\": 0", "\"rows\": 1"), &["manifest.json", "was changed", "1 rows"]);
+        assert_found(|lake| edit(lake, "\"rows\": 0", "\"rows\": 1"), &["manifest.json", "was changed", "says 1"]);
         assert_found(|lake| edit(lake, "{\n", "\n"), &["manifest.json", "is no longer a manifest"]);
         let misname = |lake: &Lake| {
             let path = lake.run(date(), "r1").join(CHECKSUM_FILE);
