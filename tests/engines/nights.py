@@ -156,7 +156,7 @@ def what_is_wrong_is_told_with_its_exit_code(desk: Desk) -> None:
     assert code == 2 and "`engine.remote` is missing" in err, (code, err)
     # A token of the environment would be refused before.
     code, _, err = run('kind = "spark"\nremote = "sc://spark.example:15002"', **{TOKEN_VARIABLE: ""})
-    assert code == 2 and "a cluster elsewhere does not see" in err, (code, err)
+    assert code == 2 and "a remote cluster does not see" in err, (code, err)
     exposed = {"SPARK_CONNECT_AUTHENTICATE_TOKEN": TOKEN}
     code, _, err = run('kind = "spark"\nremote = "sc://spark.example:15002"\nshared_mount = true', **exposed)
     assert code == 2 and "must not travel in clear text" in err, (code, err)
@@ -193,9 +193,9 @@ def a_wrong_token_is_denied(desk: Desk) -> None:
         job = desk.job("denied", f'kind = "spark"\nremote = "{desk.remote}"')
         command = ["--date", DATES[0], "--base-url", desk.base_url]
         code, _, err = desk.call("run", job, *command, **{TOKEN_VARIABLE: wrong})
-        assert code == 77 and "does not let us in" in err, (code, err[-2000:])
+        assert code == 77 and "refuses access" in err, (code, err[-2000:])
         code, out, err = desk.call("check", job, "--base-url", desk.base_url, **{TOKEN_VARIABLE: wrong})
-        assert code == 77 and "does not let us in" in out, (code, out, err[-2000:])
+        assert code == 77 and "refuses access" in out, (code, out, err[-2000:])
     assert not any(right in text for text in desk.said)
 
 

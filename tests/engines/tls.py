@@ -152,7 +152,7 @@ def a_wrong_token_is_denied_over_tls_too(hall: Hall) -> None:
     wrong.chmod(0o600)
     with hall.gate() as gate:
         code, _, err, _ = hall.night("denied", secured(gate), token="secrets/wrong.token")
-        assert code == 77 and "does not let us in" in err, (code, err[-3000:])
+        assert code == 77 and "refuses access" in err, (code, err[-3000:])
 
 
 def main(program: str, merchant: str, base_url: str, remote: str) -> int:

@@ -203,7 +203,7 @@ def an_approved_plan_is_carried_out_once_from_whichever_machine(desk: Desk) -> N
 def the_published_day_is_verified_in_the_bucket(desk: Desk) -> None:
     job, date = desk.job("prod", "reader"), DATES[1]
     code, out, err = desk.call("verify", job, "--date", date, "--signatures")
-    assert code == 0 and "signatures hold" in out, out + err
+    assert code == 0 and "signatures are valid" in out, out + err
     assert not desk.work("reader").exists(), "a reader needs no work folder"
     _, expected, _ = desk.call("breaks", desk.merchant / "job.toml", "--date", date)
     code, out, _ = desk.call("breaks", job, "--date", date)
@@ -302,7 +302,7 @@ def what_is_wrong_is_told_with_its_exit_code(desk: Desk) -> None:
     foreign = desk.work("foreign")
     foreign.mkdir(parents=True)
     (foreign / "precious").write_text("x")
-    cases.append((desk.job("p", "foreign"), 2, "is no work folder"))
+    cases.append((desk.job("p", "foreign"), 2, "is not the work folder"))
     for job, expected, why in cases:
         code, _, err = desk.call("run", job, "--date", DATES[0], "--base-url", desk.base_url)
         assert code == expected and why in err and "hint:" in err, f"{code}: {err}"
