@@ -8,15 +8,15 @@ use std::collections::BTreeMap;
 pub use candidates::{Plan, SubsidyInput};
 
 use super::ask::{Place, ask_each, read_page, require_echo, settle_and_read};
-use super::gathered::{Gatherable, Gathered, Known};
+use super::gathered::{Gatherable, Gathered, Handful, Known};
 use super::night::Imprint;
 use super::odd_fields::OddFields;
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
 use crate::fingerprints::Fingerprints;
-use crate::journal::{Page, StageJournal};
-use crate::record::{SubsidyPayment, SubsidyReturn};
+use crate::journal::{Entry, Page, StageJournal};
+use crate::record::{Record, SubsidyPayment, SubsidyReturn};
 use crate::sorter::{Kept, PackedRow};
 use crate::stage::Stage;
 use crate::wechat::Request;
@@ -71,15 +71,49 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
 /// Passes on the keys that a night with this input would request.
 pub(super) fn each_key(night: &Night<'_>, input: &SubsidyInput<'_>, mut take: impl FnMut(&str)) -> Result<(), Issue> {
     let plan = candidates::choose(night, input)?;
-    for (rows, key) in [(&plan.coupons, list_key as fn(PackedRow<'_>) -> String), (&plan.returns, return_key)] {
-        let rows = rows.rows().map_err(Issue::unsorted)?;
-        rows.each(|row| {
-            take(&key(row));
-            Ok(())
-        })
-        .map_err(Issue::unsorted)?;
+    [(Kind::List, &plan.coupons), (Kind::Return, &plan.returns)]
+        .into_iter()
+        .try_for_each(|(kind, rows)| kind.each_key(rows, &mut take))
+}
+
+/// What a question is about.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// The payments of a coupon.
+    List,
+    /// A payment.
+    Receipt,
+    /// A return.
+    Return,
+}
+
+impl Kind {
+    /// How the journal keys of these questions begin.
+    fn prefix(self) -> &'static str {
+        match self {
+            Kind::List => "list/",
+            Kind::Receipt => "receipt/",
+            Kind::Return => "return/",
+        }
     }
-    Ok(())
+
+    /// The journal key of the question about a row.
+    fn key(self, row: PackedRow<'_>) -> String {
+        let mut cells = row.unpack();
+        let (prefix, id) = (self.prefix(), cells.key_text());
+        match self {
+            Kind::List => format!("{prefix}{id}/{}", cells.key_text()),
+            Kind::Receipt | Kind::Return => format!("{prefix}{id}"),
+        }
+    }
+
+    fn each_key(self, rows: &Kept, mut take: impl FnMut(&str)) -> Result<(), Issue> {
+        let take = |row: PackedRow<'_>| {
+            take(&self.key(row));
+            Ok(())
+        };
+        rows.rows().and_then(|rows| rows.each(take)).map_err(Issue::unsorted)
+    }
 }
 
 /// A receipt as WeChat Pay answers it, of a payment or of a return.
@@ -129,73 +163,81 @@ impl Requests<'_> {
         let room = self.night.corner();
         let mut issues = self.ask_lists(&plan.coupons).await?;
         let mut listed = Gathered::new(&room);
-        self.read_lists(&plan.coupons, &mut listed, odd)?;
+        odd.add(self.read_lists(&plan.coupons, &mut listed)?);
         let listed = listed.settle().map_err(Issue::unsorted)?;
         let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(Issue::unsorted)?;
         issues.extend(self.ask_receipts(&missing).await?);
         let mut single = Gathered::after(listed.intake, &room);
-        self.read_receipts(&missing, &mut single, odd)?;
+        odd.add(self.read_receipts(&missing, &mut single)?);
         Ok((single.replace(&listed.rows).map_err(Issue::unsorted)?, issues))
     }
 
     async fn returns(&self, plan: &Plan, odd: &mut OddFields) -> Result<(Known<SubsidyReturn>, Vec<Issue>), Issue> {
         let issues = self.ask_returns(&plan.returns).await?;
         let mut returns = Gathered::new(&self.night.corner());
-        self.read_returns(&plan.returns, &mut returns, odd)?;
+        odd.add(self.read_returns(&plan.returns, &mut returns)?);
         Ok((returns.settle().map_err(Issue::unsorted)?, issues))
     }
 
     async fn ask_lists(&self, coupons: &Kept) -> Result<Vec<Issue>, Issue> {
-        let question = |row: PackedRow<'_>| {
+        let request = |row: PackedRow<'_>| {
             let mut cells = row.unpack();
-            (list_key(row), busifavor::pay_receipts(&cells.key_text(), &cells.key_text(), None))
+            let (stock_id, coupon_code) = (cells.key_text().into_owned(), cells.key_text().into_owned());
+            move || busifavor::pay_receipts(&stock_id, &coupon_code, None)
         };
         let payment = |receipt: &PayReceipt| {
             receipt.row(self.night.imprint())?;
-            Ok(format!("list/{}/{}", receipt.stock_id, receipt.coupon_code))
+            Ok(format!("{}{}/{}", Kind::List.prefix(), receipt.stock_id, receipt.coupon_code))
         };
         let payments = |list: &PayReceiptList| {
             require_consistent(&list.pay_receipt_list)?;
             list.pay_receipt_list.iter().map(payment).collect()
         };
-        self.ask(coupons, question, payments).await
+        self.ask((Kind::List, coupons), request, payments).await
     }
 
     async fn ask_receipts(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
-        let question = |row: PackedRow<'_>| (receipt_key(row), busifavor::pay_receipt(&row.unpack().key_text()));
+        let request = |row: PackedRow<'_>| {
+            let id = row.unpack().key_text().into_owned();
+            move || busifavor::pay_receipt(&id)
+        };
         let payment = |receipt: &PayReceipt| {
             receipt.row(self.night.imprint())?;
-            Ok(told_id(receipt.subsidy_receipt_id.as_ref(), "receipt"))
+            Ok(told_id(Kind::Receipt, receipt.subsidy_receipt_id.as_ref()))
         };
-        self.ask(ids, question, payment).await
+        self.ask((Kind::Receipt, ids), request, payment).await
     }
 
     async fn ask_returns(&self, ids: &Kept) -> Result<Vec<Issue>, Issue> {
-        let question = |row: PackedRow<'_>| (return_key(row), busifavor::return_receipt(&row.unpack().key_text()));
+        let request = |row: PackedRow<'_>| {
+            let id = row.unpack().key_text().into_owned();
+            move || busifavor::return_receipt(&id)
+        };
         let returned = |receipt: &ReturnReceipt| {
             receipt.row(self.night.imprint())?;
-            Ok(told_id(receipt.subsidy_return_receipt_id.as_ref(), "return"))
+            Ok(told_id(Kind::Return, receipt.subsidy_return_receipt_id.as_ref()))
         };
-        self.ask(ids, question, returned).await
+        self.ask((Kind::Return, ids), request, returned).await
     }
 
     /// Sends one request per row. An answer that `check` cannot parse, or whose rows belong to another key than the
     /// requested one, is not journalled, as it would stay.
-    async fn ask<T>(
+    async fn ask<T, R: Fn() -> Request<T> + Clone>(
         &self,
-        rows: &Kept,
-        question: impl Fn(PackedRow<'_>) -> (String, Request<T>),
+        (kind, rows): (Kind, &Kept),
+        request: impl Fn(PackedRow<'_>) -> R,
         check: impl Fn(&T) -> Result<Vec<String>, Issue>,
     ) -> Result<Vec<Issue>, Issue> {
-        let ask = async |(asked, request): (String, Request<T>)| {
+        let ask = async |(asked, request): (String, R)| {
+            let request = request();
             let (page, read) = settle_and_read(&request, self.pay_v3.send(&request).await)?;
             let told = read.as_ref().map(&check).transpose()?.unwrap_or_default();
             told.iter().try_for_each(|told| require_echo(&request, &asked, told))?;
             Ok(Some(vec![page]))
         };
         let question = |row: PackedRow<'_>| {
-            let (key, request) = question(row);
-            (key.clone(), (key, request))
+            let key = kind.key(row);
+            (key.clone(), (key, request(row)))
         };
         let questions = || Ok(rows.rows()?.map(question));
         ask_each(self.night, self.journal, PLACE, questions, ask).await
@@ -203,75 +245,62 @@ impl Requests<'_> {
 
     // Parsing an answer does not depend on the parameters of its request, so the readers leave them empty.
 
-    fn read_lists(
-        &self,
-        coupons: &Kept,
-        payments: &mut Gathered<SubsidyPayment>,
-        odd: &mut OddFields,
-    ) -> Result<(), Issue> {
+    fn read_lists(&self, coupons: &Kept, payments: &mut Gathered<SubsidyPayment>) -> Result<OddFields, Issue> {
         let request = busifavor::pay_receipts("", "", None);
-        self.read(coupons, list_key, |page| {
-            payments.intake.pages += 1;
-            let listed = read_page(&request, page)?.map(|list| list.pay_receipt_list).unwrap_or_default();
-            listed.iter().try_for_each(|receipt| self.gather(receipt, payments, odd))
-        })
+        let listed =
+            |page: &Page| Ok(Some(read_page(&request, page)?.map(|list| list.pay_receipt_list).unwrap_or_default()));
+        self.read((Kind::List, coupons), listed, payments)
     }
 
-    fn read_receipts(
-        &self,
-        ids: &Kept,
-        payments: &mut Gathered<SubsidyPayment>,
-        odd: &mut OddFields,
-    ) -> Result<(), Issue> {
+    fn read_receipts(&self, ids: &Kept, payments: &mut Gathered<SubsidyPayment>) -> Result<OddFields, Issue> {
         let request = busifavor::pay_receipt("");
-        self.read(ids, receipt_key, |page| self.gather_only(read_page(&request, page)?, payments, odd))
+        let payment = |page: &Page| Ok(read_page(&request, page)?.map(|receipt| vec![receipt]));
+        self.read((Kind::Receipt, ids), payment, payments)
     }
 
-    fn read_returns(
-        &self,
-        ids: &Kept,
-        returns: &mut Gathered<SubsidyReturn>,
-        odd: &mut OddFields,
-    ) -> Result<(), Issue> {
+    fn read_returns(&self, ids: &Kept, returns: &mut Gathered<SubsidyReturn>) -> Result<OddFields, Issue> {
         let request = busifavor::return_receipt("");
-        self.read(ids, return_key, |page| self.gather_only(read_page(&request, page)?, returns, odd))
+        let returned = |page: &Page| Ok(read_page(&request, page)?.map(|receipt| vec![receipt]));
+        self.read((Kind::Return, ids), returned, returns)
     }
 
-    /// Adds the receipt of an answer that holds only one; `None` if WeChat Pay does not know it.
-    fn gather_only<T: Receipt>(
+    /// Gathers the receipts of the journalled answers for `rows`; the threads that read the journal also parse. `None`,
+    /// which WeChat Pay does not know, counts as no page.
+    fn read<T: Receipt>(
         &self,
-        receipt: Option<T>,
-        rows: &mut Gathered<T::Row>,
-        odd: &mut OddFields,
-    ) -> Result<(), Issue> {
-        let Some(receipt) = receipt else { return Ok(()) };
-        rows.intake.pages += 1;
-        self.gather(&receipt, rows, odd)
-    }
-
-    fn gather<T: Receipt>(&self, receipt: &T, rows: &mut Gathered<T::Row>, odd: &mut OddFields) -> Result<(), Issue> {
-        let row = receipt.row(self.night.imprint())?;
-        odd.see(&T::SHAPE, T::extra_of(&row));
-        rows.put(&row).map_err(Issue::unsorted)
-    }
-
-    /// Passes on the journalled answers for `rows`.
-    fn read(
-        &self,
-        rows: &Kept,
-        key: impl Fn(PackedRow<'_>) -> String,
-        mut take: impl FnMut(&Page) -> Result<(), Issue>,
-    ) -> Result<(), Issue> {
+        (kind, rows): (Kind, &Kept),
+        receipts: impl Fn(&Page) -> Result<Option<Vec<T>>, Issue> + Sync,
+        gathered: &mut Gathered<T::Row>,
+    ) -> Result<OddFields, Issue> {
+        let mut odd = OddFields::default();
+        if rows.is_empty() {
+            return Ok(odd);
+        }
         let mut wanted = Fingerprints::default();
-        let want = |row: PackedRow<'_>| {
-            wanted.insert(&[&key(row)]);
-            Ok(())
+        kind.each_key(rows, |key| {
+            wanted.insert(&[key]);
+        })?;
+        let read = |entry: Entry| match entry.pages.first().filter(|_| wanted.contains(&[&entry.key])) {
+            Some(page) => receipts(page)?.map(|receipts| self.pack(&receipts)).transpose(),
+            None => Ok(None),
         };
-        rows.rows().and_then(|rows| rows.each(want)).map_err(Issue::unsorted)?;
-        self.journal.visit(|entry| match entry.pages.first() {
-            Some(page) if wanted.contains(&[&entry.key]) => take(page),
-            _ => Ok(()),
-        })
+        self.journal.visit_read(kind.prefix(), read, |answer| {
+            let Some((rows, odd_here)) = answer else { return Ok(()) };
+            odd.add(odd_here);
+            gathered.add(&rows).map_err(Issue::unsorted)
+        })?;
+        Ok(odd)
+    }
+
+    /// The rows of an answer.
+    fn pack<T: Receipt>(&self, receipts: &[T]) -> Result<(Handful<T::Row>, OddFields), Issue> {
+        let (mut rows, mut odd) = (Handful::of_pages(1), OddFields::default());
+        for receipt in receipts {
+            let row = receipt.row(self.night.imprint())?;
+            odd.see(&T::SHAPE, T::extra_of(&row));
+            rows.put(&row, row.amount());
+        }
+        Ok((rows, odd))
     }
 }
 
@@ -291,21 +320,8 @@ fn require_consistent(receipts: &[PayReceipt]) -> Result<(), Issue> {
 }
 
 /// The journal key of the receipt that an answer says it is about, if it says so.
-fn told_id(id: Option<&String>, kind: &str) -> Vec<String> {
-    id.filter(|id| !id.is_empty()).map(|id| format!("{kind}/{id}")).into_iter().collect()
-}
-
-fn list_key(coupon: PackedRow<'_>) -> String {
-    let mut cells = coupon.unpack();
-    format!("list/{}/{}", cells.key_text(), cells.key_text())
-}
-
-fn receipt_key(id: PackedRow<'_>) -> String {
-    format!("receipt/{}", id.unpack().key_text())
-}
-
-fn return_key(id: PackedRow<'_>) -> String {
-    format!("return/{}", id.unpack().key_text())
+fn told_id(kind: Kind, id: Option<&String>) -> Vec<String> {
+    id.filter(|id| !id.is_empty()).map(|id| format!("{}{id}", kind.prefix())).into_iter().collect()
 }
 
 #[cfg(test)]
@@ -314,8 +330,8 @@ mod tests {
 
     #[test]
     fn an_answer_with_an_empty_id_is_not_about_another_receipt() {
-        assert_eq!(told_id(Some(&"1120".to_owned()), "receipt"), ["receipt/1120"]);
-        assert_eq!((told_id(Some(&String::new()), "return"), told_id(None, "return")), (vec![], vec![]));
+        assert_eq!(told_id(Kind::Receipt, Some(&"1120".to_owned())), ["receipt/1120"]);
+        assert_eq!((told_id(Kind::Return, Some(&String::new())), told_id(Kind::Return, None)), (vec![], vec![]));
     }
 
     #[test]
