@@ -377,5 +377,4 @@ fn at(error: &serde_json::Error) -> String {
 }
 
 #[cfg(test)]
-#[path = "notifications_tests.rs"]
 mod tests;
