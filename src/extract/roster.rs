@@ -21,7 +21,7 @@ use crate::exports::{Export, ExportError};
 use crate::job::{Refresh, WalletSettings};
 use crate::journal::Mode;
 use crate::record::{Break, BreakStatus, CouponEvent, Record, UserCoupon};
-use crate::sorter::{Jotting, Kept, Lookup, PackedRow, Sorted, Sorter};
+use crate::sorter::{JoinSide, Jotting, Kept, PackedRow, Sorted, Sorter};
 
 /// Tonight's wallets.
 #[derive(Debug, Default)]
@@ -228,7 +228,7 @@ fn add_changing(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Res
 }
 
 fn add_raw(holders: Sorted, by_published: &Kept, ask: &mut Sorter) -> io::Result<()> {
-    let mut known = Lookup::new(by_published.rows()?, 1);
+    let mut known = JoinSide::new(by_published.rows()?, 1);
     holders.each(|holder| {
         let raw = known.find(holder.key())?.last().map(raw_openid);
         raw.map_or(Ok(()), |openid| ask.push(&Jotting { key: &[openid], mark: 0, texts: &[] }))

@@ -13,7 +13,7 @@ use super::words::{self, word};
 use crate::dataset::partition::PartitionError;
 use crate::job::Language;
 use crate::record::SubsidyPayment;
-use crate::sorter::{CellPacker, KeyPacker, Lookup, Packed, PackedRow, Room, Sorter};
+use crate::sorter::{CellPacker, JoinSide, KeyPacker, Packed, PackedRow, Room, Sorter};
 
 /// `subsidies.csv`.
 pub(super) const TABLE: Table =
@@ -78,7 +78,7 @@ const RECEIPT_BYTES: usize = 16 << 20;
 /// folder, merged with the ledger.
 #[derive(Debug)]
 pub(super) struct Receipts {
-    by_coupon: Lookup,
+    by_coupon: JoinSide,
 }
 
 impl Receipts {
@@ -95,7 +95,7 @@ impl Receipts {
                 sorter.push(&Filed(&row)).map_err(ReportError::Sort)?;
             }
         }
-        Ok(Receipts { by_coupon: Lookup::new(sorter.finish().map_err(ReportError::Sort)?, COUPON_TEXTS) })
+        Ok(Receipts { by_coupon: JoinSide::new(sorter.finish().map_err(ReportError::Sort)?, COUPON_TEXTS) })
     }
 
     /// The receipts of a coupon; coupons must be passed in order.

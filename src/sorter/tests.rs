@@ -232,10 +232,10 @@ proptest! {
         let by_first = wanted.chunk_by(|one, other| one.key.0 == other.key.0);
         prop_assert_eq!(groups, by_first.map(<[Numbered]>::to_vec).collect::<Vec<_>>());
 
-        let mut lookup = Lookup::new(finished(&two, &room), 1);
+        let mut side = JoinSide::new(finished(&two, &room), 1);
         let mut asked = finished(&one, &room);
         while let Some(row) = asked.peek() {
-            let found: Vec<_> = lookup.find(row.beginning(1)).unwrap().map(unpacked).collect();
+            let found: Vec<_> = side.find(row.beginning(1)).unwrap().map(unpacked).collect();
             let first = unpacked(row).key.0;
             let mut there: Vec<_> = two.iter().filter(|it| it.key.0 == first).cloned().collect();
             there.sort_by(|one, other| one.key.cmp(&other.key));

@@ -13,7 +13,7 @@ use crate::extract::lookback::{Claim, keep};
 use crate::extract::made_returns::each_return;
 use crate::extract::{Issue, Lookback, Night};
 use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
-use crate::sorter::{Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
+use crate::sorter::{JoinSide, Jotting, Keeper, Kept, PackedRow, Room, Sorter};
 
 /// The inputs of the choice.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Plan {
             let id = SubsidyPayment::unpack(&mut row.unpack()).subsidy_receipt_id;
             id.map_or(Ok(()), |id| listed.push(&Jotting { key: &[&id], mark: 0, texts: &[] }))
         })?;
-        let (mut listed, mut missing) = (Lookup::new(listed.finish()?, 1), Keeper::new(room));
+        let (mut listed, mut missing) = (JoinSide::new(listed.finish()?, 1), Keeper::new(room));
         self.receipts.rows()?.each(|row| match listed.find(row.key())?.next() {
             Some(_) => Ok(()),
             None => missing.push(&row),

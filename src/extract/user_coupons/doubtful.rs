@@ -14,7 +14,7 @@ use crate::extract::lookback::{Claim, keep};
 use crate::extract::roster::{Roster, raw_openid};
 use crate::job::RuleSettings;
 use crate::record::UserCoupon;
-use crate::sorter::{HeldRow, Jotting, Keeper, Kept, Lookup, PackedRow, Room, Sorter};
+use crate::sorter::{HeldRow, JoinSide, Jotting, Keeper, Kept, PackedRow, Room, Sorter};
 
 /// A coupon to request by the single query.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +69,7 @@ impl Doubter<'_> {
     /// Adds listed coupons whose row is in doubt; returns those for which that depends on an order, by order number.
     fn add_listed(&self, coupons: &Kept, spent: &Kept, orders: &Lookback, doubts: &mut Doubts) -> io::Result<Sorter> {
         let mut by_order = Sorter::new(&self.room);
-        let (mut claims, mut spent) = (Lookup::new(orders.claims.rows()?, 2), Lookup::new(spent.rows()?, 3));
+        let (mut claims, mut spent) = (JoinSide::new(orders.claims.rows()?, 2), JoinSide::new(spent.rows()?, 3));
         coupons.rows()?.each(|row| {
             let coupon = UserCoupon::unpack(&mut row.unpack());
             let is_used = self.is_used_in_lookback(&coupon);
@@ -142,7 +142,7 @@ impl Doubter<'_> {
 
     /// Those whose raw openid is known, with that openid.
     fn of_known_users(&self, doubts: &Kept, roster: &Roster) -> io::Result<Kept> {
-        let mut known = Lookup::new(roster.by_published.rows()?, 1);
+        let mut known = JoinSide::new(roster.by_published.rows()?, 1);
         let mut askable = Keeper::new(&self.room);
         doubts.rows()?.each(|row| {
             let Some(user) = known.find(row.beginning(1))?.last() else { return Ok(()) };
@@ -189,7 +189,7 @@ impl Doubts {
     }
 
     fn add_by_order(&mut self, by_order: Sorter, orders: &Lookback) -> io::Result<()> {
-        let mut paid = Lookup::new(orders.paid.rows()?, 1);
+        let mut paid = JoinSide::new(orders.paid.rows()?, 1);
         by_order.finish()?.each(|row| {
             let is_paid = paid.find(row.key())?.next().is_some();
             let mut cells = row.unpack();
@@ -202,7 +202,7 @@ impl Doubts {
 
     /// Adds coupons that paid orders claim and no wallet shows; the last of the orders says whose coupon to request.
     fn add_unseen(&mut self, coupons: &Kept, orders: &Lookback) -> io::Result<()> {
-        let mut coupons = Lookup::new(coupons.rows()?, 2);
+        let mut coupons = JoinSide::new(coupons.rows()?, 2);
         let mut claims = orders.claims.rows()?;
         let mut last = HeldRow::default();
         loop {

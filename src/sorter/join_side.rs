@@ -9,17 +9,17 @@ use super::sorted::Sorted;
 /// Finds rows by the first strings of their keys, in ascending order of requests. Memory is that of the
 /// rows of one key.
 #[derive(Debug)]
-pub struct Lookup {
+pub struct JoinSide {
     rows: Sorted,
     texts: usize,
     key: Option<Vec<u8>>,
     found: Vec<HeldRow>,
 }
 
-impl Lookup {
+impl JoinSide {
     /// Finds rows by the first `texts` strings of their keys.
-    pub fn new(rows: Sorted, texts: usize) -> Lookup {
-        Lookup { rows, texts, key: None, found: Vec::new() }
+    pub fn new(rows: Sorted, texts: usize) -> JoinSide {
+        JoinSide { rows, texts, key: None, found: Vec::new() }
     }
 
     /// The rows with a key; keys must be requested in ascending order.
