@@ -10,7 +10,7 @@ use super::error::ReconcileError;
 use super::parameters::days;
 use crate::dataset::columns::{Columns, DayNumber};
 use crate::dataset::partition::PartitionError;
-use crate::sorter::{LoserTree, beginning};
+use crate::sorter::{LoserTree, beginning, precedes};
 
 /// Columns whose rows are sorted by one string.
 pub(super) trait Keyed: Columns {
@@ -21,8 +21,7 @@ pub(super) trait Keyed: Columns {
 /// The days of a dataset merged by key; rows with the same key come in the order of their days.
 pub(super) struct DayMerge<C> {
     days: Vec<(DayNumber, Cursor<C>)>,
-    /// The first bytes of the key of each day's next row, enough to compare most keys; `None` at the end
-    /// of the day.
+    /// The first bytes of the key of each day's next row; `None` at the end of the day.
     beginnings: Vec<Option<u128>>,
     tree: LoserTree,
     /// The last key of the previous batch.
@@ -33,11 +32,10 @@ impl<C: Keyed> DayMerge<C> {
     pub(super) fn open(dataset: &'static str, window: &[(NaiveDate, &Path)]) -> Result<DayMerge<C>, PartitionError> {
         let open = |(date, path): &(NaiveDate, &Path)| Ok((days(*date), Cursor::open(dataset, Some(path))?));
         let days: Vec<_> = window.iter().map(open).collect::<Result<_, PartitionError>>()?;
-        let mut merge = DayMerge { days, beginnings: Vec::new(), tree: LoserTree::default(), last_key: String::new() };
-        merge.beginnings =
-            (0..merge.days.len()).map(|day| merge.key(day).map(|key| beginning(key.as_bytes()))).collect();
-        merge.tree = LoserTree::new(merge.days.len(), |one, other| merge.precedes(one, other));
-        Ok(merge)
+        let key = |day| key(&days, day);
+        let beginnings: Vec<_> = (0..days.len()).map(|day| Some(beginning(key(day)?.as_bytes()))).collect();
+        let tree = LoserTree::new(days.len(), |one, other| precedes(&beginnings, key, one, other));
+        Ok(DayMerge { days, beginnings, tree, last_key: String::new() })
     }
 
     /// The day of the smallest remaining key.
@@ -47,7 +45,7 @@ impl<C: Keyed> DayMerge<C> {
 
     /// The smallest remaining key.
     pub(super) fn peek_key(&self) -> Option<&str> {
-        self.key(self.next_day()?)
+        key(&self.days, self.next_day()?)
     }
 
     /// The row of the smallest key, and its day.
@@ -66,9 +64,7 @@ impl<C: Keyed> DayMerge<C> {
     pub(super) fn advance(&mut self) -> Result<(), ReconcileError> {
         let Some(day) = self.next_day() else { return Ok(()) };
         self.beginnings[day] = self.pass(day)?;
-        let mut tree = std::mem::take(&mut self.tree);
-        tree.replay(|one, other| self.precedes(one, other));
-        self.tree = tree;
+        self.tree.replay(|one, other| precedes(&self.beginnings, |day| key(&self.days, day), one, other));
         Ok(())
     }
 
@@ -88,18 +84,8 @@ impl<C: Keyed> DayMerge<C> {
         }
         Ok(Some(beginning(key.as_bytes())))
     }
+}
 
-    fn key(&self, day: usize) -> Option<&str> {
-        self.days[day].1.place().map(|(columns, row)| columns.key(row))
-    }
-
-    /// Compares by key, then by day.
-    #[inline]
-    fn precedes(&self, one: usize, other: usize) -> bool {
-        match (self.beginnings[one], self.beginnings[other]) {
-            (Some(mine), Some(of_other)) if mine == of_other => (self.key(one), one) < (self.key(other), other),
-            (Some(mine), Some(of_other)) => mine < of_other,
-            (mine, _) => mine.is_some(),
-        }
-    }
+fn key<C: Keyed>(days: &[(DayNumber, Cursor<C>)], day: usize) -> Option<&str> {
+    days[day].1.place().map(|(columns, row)| columns.key(row))
 }

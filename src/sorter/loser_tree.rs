@@ -40,6 +40,22 @@ impl LoserTree {
     }
 }
 
+/// Whether one sorted source comes before another: by the beginning of its next key, which decides nearly every comparison
+/// without reading the key; then by the key; then by their order. At its end a source has no beginning and comes last.
+#[inline]
+pub(crate) fn precedes<K: Ord>(
+    beginnings: &[Option<u128>],
+    key: impl Fn(usize) -> K,
+    one: usize,
+    other: usize,
+) -> bool {
+    match (beginnings[one], beginnings[other]) {
+        (Some(mine), Some(of_other)) if mine == of_other => (key(one), one) < (key(other), other),
+        (Some(mine), Some(of_other)) => mine < of_other,
+        (mine, _) => mine.is_some(),
+    }
+}
+
 /// Plays the subtree at `at` and returns its winner.
 fn play(at: usize, losers: &mut [usize], beats: &impl Fn(usize, usize) -> bool) -> usize {
     if at >= losers.len() {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::blocks::Opener;
 use super::buffer::{Buffer, beginning, shared};
-use super::loser_tree::LoserTree;
+use super::loser_tree::{LoserTree, precedes};
 use super::row::PackedRow;
 use super::run::{DiskRun, Run, RunPlace, Section};
 
@@ -15,8 +15,7 @@ use super::run::{DiskRun, Run, RunPlace, Section};
 #[derive(Debug, Default)]
 pub(super) struct Merge {
     runs: Vec<Run>,
-    /// The beginning of the key of each run's next row, after the common prefix: a number that decides nearly every
-    /// comparison without reading the row. `None` at the end of the run.
+    /// The beginning of the key of each run's next row, after the common prefix. `None` at the end of the run.
     beginnings: Vec<Option<u128>>,
     /// Length of the common prefix of all keys.
     shared: usize,
@@ -55,7 +54,7 @@ impl Merge {
     fn new(runs: Vec<Run>, opener: Opener) -> Merge {
         let shared = shared_by(&runs);
         let beginnings: Vec<_> = runs.iter().map(|run| beginning_of(run, shared)).collect();
-        let tree = LoserTree::new(runs.len(), |one, other| precedes(&runs, &beginnings, one, other));
+        let tree = LoserTree::new(runs.len(), |one, other| precedes(&beginnings, |run| key(&runs, run), one, other));
         Merge { runs, beginnings, shared, tree, opener }
     }
 
@@ -92,7 +91,7 @@ impl Merge {
         let Some(run) = self.tree.winner() else { return Ok(()) };
         self.runs[run].advance(&mut self.opener)?;
         self.beginnings[run] = beginning_of(&self.runs[run], self.shared);
-        self.tree.replay(|one, other| precedes(&self.runs, &self.beginnings, one, other));
+        self.tree.replay(|one, other| precedes(&self.beginnings, |run| key(&self.runs, run), one, other));
         Ok(())
     }
 }
@@ -106,16 +105,6 @@ fn shared_by(runs: &[Run]) -> usize {
     let mut keys = runs.iter().filter_map(|run| Some((run.peek()?.key, run.shared())));
     let Some((first, of_first)) = keys.next() else { return 0 };
     keys.fold(of_first, |least, (key, of_run)| least.min(of_run).min(shared(first, key)))
-}
-
-/// Whether a run comes before another: by its next row, then by the order in which runs were written.
-#[inline]
-fn precedes(runs: &[Run], beginnings: &[Option<u128>], one: usize, other: usize) -> bool {
-    match (beginnings[one], beginnings[other]) {
-        (Some(mine), Some(of_other)) if mine == of_other => (key(runs, one), one) < (key(runs, other), other),
-        (Some(mine), Some(of_other)) => mine < of_other,
-        (mine, _) => mine.is_some(),
-    }
 }
 
 fn key(runs: &[Run], run: usize) -> Option<&[u8]> {

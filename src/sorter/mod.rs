@@ -26,7 +26,7 @@ use buffer::Buffer;
 pub use buffer::beginning;
 pub use join_side::JoinSide;
 pub use kept::{Keeper, Kept};
-pub(crate) use loser_tree::LoserTree;
+pub(crate) use loser_tree::{LoserTree, precedes};
 use merge::{Merge, Reading};
 pub use packed_rows::{PackedRows, Rows};
 pub use row::{CellPacker, HeldRow, Jotting, KeyPacker, Packed, PackedRow, Unpacker};

@@ -1,8 +1,6 @@
 //! Merges the sorted parts that a cluster wrote into one stream in key order: typed by the contract, in batches of a
 //! fixed size, so that the resulting file has the bytes that the local match would have written.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -18,10 +16,11 @@ use super::super::ledger::ROWS_PER_BATCH;
 use super::super::tables::ResultColumn;
 use super::typed;
 use crate::contract::Contract;
+use crate::sorter::LoserTree;
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;
 
-/// One part, at a row.
+/// One part, at a row; past the last row of its last batch at its end.
 struct Part {
     path: PathBuf,
     rows: Batches,
@@ -33,22 +32,26 @@ struct Part {
 pub(super) struct Gather<'a> {
     contract: &'static Contract,
     columns: Vec<ResultColumn<'a>>,
+    /// Where those two are among the columns.
+    key: [usize; 2],
     parts: Vec<Part>,
-    /// The next row of each part that has one, smallest first.
-    next: BinaryHeap<Reverse<((String, String), usize)>>,
+    tree: LoserTree,
 }
 
 impl<'a> Gather<'a> {
     /// Opens every part of `folder`; other files a cluster leaves there are ignored.
     pub(super) fn open(contract: &'static Contract, folder: &Path) -> Result<Gather<'a>, ReconcileError> {
         let columns = contract.columns.iter().map(|column| (column.name.as_str(), column.kind)).collect();
-        let mut gather = Gather { contract, columns, parts: Vec::new(), next: BinaryHeap::new() };
+        let place = |name: &String| contract.columns.iter().position(|column| column.name == *name);
+        let key = [0, 1].map(|part| place(&contract.key[part]).expect("a key is made of columns"));
+        let mut gather = Gather { contract, columns, key, parts: Vec::new(), tree: LoserTree::default() };
         for path in parts_of(folder)? {
             let rows = sorted_rows(contract, &path).map_err(ReconcileError::shape(&contract.name))?;
             let batch = RecordBatch::new_empty(contract.arrow());
             gather.parts.push(Part { path, rows, batch, row: 0 });
             gather.refill(gather.parts.len() - 1)?;
         }
+        gather.tree = LoserTree::new(gather.parts.len(), |one, other| precedes(&gather.parts, key, one, other));
         Ok(gather)
     }
 
@@ -59,15 +62,13 @@ impl<'a> Gather<'a> {
         let mut held_of: Vec<usize> = (0..held.len()).collect();
         let mut picked = Vec::with_capacity(ROWS_PER_BATCH);
         while picked.len() < ROWS_PER_BATCH {
-            let Some(Reverse((_, place))) = self.next.pop() else { break };
+            let Some(place) = self.tree.winner().filter(|place| self.parts[*place].has_row()) else { break };
             picked.push((held_of[place], self.parts[place].row));
-            self.parts[place].row += 1;
-            if self.parts[place].row < self.parts[place].batch.num_rows() {
-                self.offer(place);
-            } else if self.refill(place)? {
+            if self.advance(place)? {
                 held_of[place] = held.len();
                 held.push(self.parts[place].batch.clone());
             }
+            self.tree.replay(|one, other| precedes(&self.parts, self.key, one, other));
         }
         if picked.is_empty() {
             return Ok(None);
@@ -78,32 +79,48 @@ impl<'a> Gather<'a> {
         RecordBatch::try_new(self.contract.arrow(), batch.columns().to_vec()).map(Some).map_err(shape())
     }
 
+    /// Advances a part to its next row; returns whether that is in another batch.
+    fn advance(&mut self, place: usize) -> Result<bool, ReconcileError> {
+        let part = &mut self.parts[place];
+        part.row += 1;
+        if part.has_row() { Ok(false) } else { self.refill(place) }
+    }
+
     /// Reads the next rows of a part; false at its end.
     fn refill(&mut self, place: usize) -> Result<bool, ReconcileError> {
         let part = &mut self.parts[place];
         for batch in part.rows.by_ref() {
-            let batch = typed(
-                &part.path.display().to_string(),
-                &batch.map_err(ReconcileError::shape(&self.contract.name))?,
-                &self.columns,
-            )?;
+            let batch = batch.map_err(ReconcileError::shape(&self.contract.name))?;
+            let batch = typed(&part.path.display().to_string(), &batch, &self.columns)?;
             if batch.num_rows() > 0 {
                 (part.batch, part.row) = (batch, 0);
-                self.offer(place);
                 return Ok(true);
             }
         }
         Ok(false)
     }
+}
 
-    fn offer(&mut self, place: usize) {
-        let part = &self.parts[place];
-        let cell = |name: &String| {
-            let column = part.batch.column_by_name(name).expect("the batch is typed").as_string::<i32>();
-            if column.is_null(part.row) { String::new() } else { column.value(part.row).to_owned() }
+impl Part {
+    fn has_row(&self) -> bool {
+        self.row < self.batch.num_rows()
+    }
+
+    /// The cells of its row in these columns; `None` at its end.
+    fn key(&self, columns: [usize; 2]) -> Option<[&str; 2]> {
+        let cell = |column: usize| {
+            let column = self.batch.column(column).as_string::<i32>();
+            if column.is_null(self.row) { "" } else { column.value(self.row) }
         };
-        let key = (cell(&self.contract.key[0]), cell(&self.contract.key[1]));
-        self.next.push(Reverse((key, place)));
+        self.has_row().then(|| columns.map(cell))
+    }
+}
+
+/// Whether a part comes before another: by the key of its row, then by the name of its file.
+fn precedes(parts: &[Part], key: [usize; 2], one: usize, other: usize) -> bool {
+    match (parts[one].key(key), parts[other].key(key)) {
+        (Some(mine), Some(of_other)) => (mine, one) < (of_other, other),
+        (mine, _) => mine.is_some(),
     }
 }
 
