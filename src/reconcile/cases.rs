@@ -105,7 +105,7 @@ fn run_case(rules: &Rules, id: &str, case: &Path) -> Result<Option<String>, Reco
     let expected = Csv::read(&case.join("expected.csv"))?;
     let speaks_of_all = expected.header.iter().any(|column| column == "rule_id");
     let rules = if speaks_of_all { rules.clone() } else { rules.clone().only(id) };
-    let mut engine = Engine::open(&night.terms, &rules, &night.files, &night.scratch)?;
+    let mut engine = Engine::open(night.basis(&rules), &night.scratch)?;
     rules.find(id).map_or(Ok(()), |rule| refuse_keyless(&mut engine, rule))?;
     let (breaks, _) = night.judge(&rules, &Shortfall::new(), &Decisions::default())?;
     Ok(difference(&expected, &breaks).or_else(|| unworded(&rules, &breaks)))

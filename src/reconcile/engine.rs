@@ -13,16 +13,16 @@ use polars::sql::SQLContext;
 use regex::Regex;
 use serde::de::DeserializeOwned;
 
+use super::basis::Basis;
 use super::error::ReconcileError;
-use super::files::{DayFiles, Scratch};
+use super::files::Scratch;
 use super::observed;
 use super::order_book;
 use super::parameters;
 use super::rules::place::{Conditions, conditions_of};
-use super::rules::{Reads, Rule, Rules};
+use super::rules::{Reads, Rule};
 use super::scratch_table;
 use super::tables::{self, ResultColumn};
-use super::terms::Terms;
 use crate::contract::{self, Contract};
 
 /// The views that are computed while the ledger is built.
@@ -33,26 +33,19 @@ pub(super) const COMPUTED_VIEWS: [&str; 6] = {
 
 /// Everything that a rule of a night may read.
 pub(super) struct Engine<'a> {
-    terms: &'a Terms,
-    rules: &'a Rules,
-    files: &'a DayFiles,
+    basis: Basis<'a>,
     scratch: &'a Scratch,
     tables: BTreeMap<String, LazyFrame>,
 }
 
 impl<'a> Engine<'a> {
     /// An engine over the files of a night; opens none yet.
-    pub(super) fn open(
-        terms: &'a Terms,
-        rules: &'a Rules,
-        files: &'a DayFiles,
-        scratch: &'a Scratch,
-    ) -> Result<Engine<'a>, ReconcileError> {
+    pub(super) fn open(basis: Basis<'a>, scratch: &'a Scratch) -> Result<Engine<'a>, ReconcileError> {
         // What Polars deprecates concerns the program, not whoever reads stderr.
         polars::error::set_warning_function(|text, _| tracing::debug!("{text}"));
-        let small = parameters::tables(terms, files).map_err(ReconcileError::query("params"))?;
+        let small = parameters::tables(basis.terms, basis.files).map_err(ReconcileError::query("params"))?;
         let tables = small.into_iter().map(|(name, table)| (name.to_owned(), table)).collect();
-        Ok(Engine { terms, rules, files, scratch, tables })
+        Ok(Engine { basis, scratch, tables })
     }
 
     /// Runs a query and reads its rows into `T`, whose fields are among `columns`; a missing column is null, an
@@ -130,7 +123,6 @@ impl<'a> Engine<'a> {
     }
 
     fn make(&mut self, name: &str) -> Result<Option<LazyFrame>, ReconcileError> {
-        let rules = self.rules;
         if order_book::VIEWS.contains(&name) {
             let path = Engine::as_parquet(name, &self.order_table(name)?)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
@@ -139,7 +131,7 @@ impl<'a> Engine<'a> {
             let path = Engine::as_parquet(name, &self.observed_coupons()?)?;
             return tables::scan_view(&path).map(Some).map_err(ReconcileError::query(name));
         }
-        if let Some(sql) = rules.view(name) {
+        if let Some(sql) = self.basis.rules.view(name) {
             let plan = self.query(name, sql)?;
             if is_projection(sql) {
                 return Ok(Some(plan));
@@ -157,8 +149,7 @@ impl<'a> Engine<'a> {
     fn order_table(&self, view: &str) -> Result<PathBuf, ReconcileError> {
         let path = order_book::path_of(self.scratch.folder(), view);
         if !path.exists() {
-            let from = self.terms.rules.lookback_start(self.files.date);
-            order_book::build(self.files, from, self.scratch.folder(), &self.reads())?;
+            order_book::build(self.basis.files, self.basis.lookback_start(), self.scratch.folder(), &self.reads())?;
         }
         Ok(path)
     }
@@ -173,14 +164,14 @@ impl<'a> Engine<'a> {
     }
 
     fn reads(&self) -> Reads {
-        self.rules.reads(&COMPUTED_VIEWS)
+        self.basis.rules.reads(&COMPUTED_VIEWS)
     }
 
     /// The scratch table of the view `observed_coupons`; written now if the ledger was not built in this run.
     fn observed_coupons(&self) -> Result<PathBuf, ReconcileError> {
-        let path = observed::path_of(self.scratch.folder(), self.files.date);
+        let path = observed::path_of(self.scratch.folder(), self.basis.files.date);
         if !path.exists() {
-            observed::write(self.files, &self.reads(), self.scratch.folder())?;
+            observed::write(self.basis.files, &self.reads(), self.scratch.folder())?;
         }
         Ok(path)
     }
@@ -192,20 +183,18 @@ impl<'a> Engine<'a> {
             None => tables::empty(contract),
         };
         if let Some(contract) = contract::find(name) {
-            return Some(day_or_empty(contract, self.files.of_day(name)));
+            return Some(day_or_empty(contract, self.basis.files.of_day(name)));
         }
         if name == "breaks_yesterday" {
-            return Some(day_or_empty(contract::find("breaks")?, self.files.latest_before("breaks")));
+            return Some(day_or_empty(contract::find("breaks")?, self.basis.files.latest_before("breaks")));
         }
         let contract = contract::find(name.strip_suffix("_history")?)?;
-        let window = self.files.window(&contract.name, self.terms.rules.lookback_start(self.files.date));
-        Some(tables::history(contract, &window))
+        Some(tables::history(contract, &self.basis.history(&contract.name)))
     }
 
     fn wechat_channels(&self) -> Result<LazyFrame, ReconcileError> {
-        let from = self.terms.rules.lookback_start(self.files.date);
-        let order_files = order_book::source_files(self.files, from)?;
-        parameters::wechat_channels(self.terms, &order_files).map_err(ReconcileError::query("wechat_channels"))
+        let order_files = order_book::source_files(self.basis.files, self.basis.lookback_start())?;
+        parameters::wechat_channels(self.basis.terms, &order_files).map_err(ReconcileError::query("wechat_channels"))
     }
 }
 

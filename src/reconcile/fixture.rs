@@ -14,6 +14,7 @@ use arrow::array::{
 use chrono::{Days, NaiveDate, NaiveDateTime};
 use serde::{Deserialize, Serialize};
 
+use super::basis::Basis;
 use super::decisions::Decisions;
 use super::engine::COMPUTED_VIEWS;
 use super::error::ReconcileError;
@@ -88,6 +89,11 @@ impl Fixture {
         Ok(footing)
     }
 
+    /// What its rules are judged on.
+    pub(super) fn basis<'a>(&'a self, rules: &'a Rules) -> Basis<'a> {
+        Basis { terms: &self.terms, rules, files: &self.files }
+    }
+
     /// Runs the rules over the case, which has its ledger, on this machine.
     pub(super) fn judge(
         &self,
@@ -95,9 +101,9 @@ impl Fixture {
         shortfall: &Shortfall,
         decisions: &Decisions,
     ) -> Result<(Vec<Break>, Judgement), ReconcileError> {
-        let Fixture { terms, files, scratch, .. } = self;
+        let (basis, scratch) = (self.basis(rules), &self.scratch);
         let mut breaks = Vec::new();
-        let judgement = NightRules { terms, rules, files, scratch, shortfall, decisions }.judge(|row| {
+        let judgement = NightRules { basis, scratch, shortfall, decisions }.judge(|row| {
             breaks.push(row);
             Ok::<_, ReconcileError>(())
         })?;

@@ -3,16 +3,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 
+use super::basis::Basis;
 use super::candidate::{self, Candidate};
 use super::cluster::{self, Replies};
 use super::decisions::Decisions;
 use super::engine::Engine;
 use super::error::{ReconcileError, scratched};
 use super::files::{DayFiles, Scratch, Shortfall};
-use super::lifecycle::{self, Finding, Sight};
-use super::parameters;
+use super::lifecycle::{self, Finding};
+use super::outlook::{Outlook, RuleOutlook};
 use super::reduction::{Limits, Reduction};
 use super::rules::{Rule, Rules};
 use super::terms::Terms;
@@ -84,10 +85,8 @@ impl RuleRunner for RemoteRunner<'_> {
 /// The inputs for judging a night.
 #[derive(Clone, Copy)]
 pub(super) struct NightRules<'a> {
-    pub(super) terms: &'a Terms,
-    pub(super) rules: &'a Rules,
-    /// Includes the ledger of the day.
-    pub(super) files: &'a DayFiles,
+    /// Its files include the ledger of the day.
+    pub(super) basis: Basis<'a>,
     pub(super) scratch: &'a Scratch,
     pub(super) shortfall: &'a Shortfall,
     pub(super) decisions: &'a Decisions,
@@ -99,9 +98,9 @@ impl NightRules<'_> {
         self,
         sink: impl FnMut(Break) -> Result<(), E>,
     ) -> Result<Judgement, E> {
-        let tonight = RulesTonight::of(self.rules, self.files, self.shortfall);
-        let mut engine = Engine::open(self.terms, self.rules, self.files, self.scratch)?;
-        let reduction = engine.reduce(tonight.judged.values().copied(), Limits::default());
+        let tonight = RulesTonight::of(self.basis, self.shortfall);
+        let mut engine = Engine::open(self.basis, self.scratch)?;
+        let reduction = engine.reduce(tonight.judged.iter().copied(), Limits::default());
         self.decide(tonight, &mut LocalRunner { engine, reduction }, sink)
     }
 
@@ -111,7 +110,7 @@ impl NightRules<'_> {
         replies: &mut dyn Replies,
         sink: impl FnMut(Break) -> Result<(), E>,
     ) -> Result<Judgement, E> {
-        self.decide(RulesTonight::of(self.rules, self.files, self.shortfall), &mut RemoteRunner(replies), sink)
+        self.decide(RulesTonight::of(self.basis, self.shortfall), &mut RemoteRunner(replies), sink)
     }
 
     /// Runs every rule that can be judged and continues its breaks of yesterday.
@@ -121,11 +120,11 @@ impl NightRules<'_> {
         runner: &mut dyn RuleRunner,
         sink: impl FnMut(Break) -> Result<(), E>,
     ) -> Result<Judgement, E> {
-        let date = self.files.date;
+        let date = self.basis.files.date;
         // Ids with a decision in force, without those of the breaks that turn up.
         let mut undecided = self.decisions.in_force(date);
         let (mut findings, outlook) = self.run_all(judged, runner, &mut undecided)?;
-        let yesterday = yesterday(self.rules, self.files)?.inspect(|row| {
+        let yesterday = yesterday(self.basis)?.inspect(|row| {
             if let Ok(row) = row {
                 undecided.remove(&row.break_id);
             }
@@ -149,72 +148,18 @@ impl NightRules<'_> {
     /// Runs the rules; removes the ids of what they find from `looked_for`.
     fn run_all<'r>(
         &self,
-        judged: BTreeMap<&'r str, &'r Rule>,
+        judged: Vec<&'r Rule>,
         runner: &mut dyn RuleRunner,
         looked_for: &mut BTreeSet<String>,
     ) -> Result<(Findings, Outlook<'r>), ReconcileError> {
-        let mut findings = Findings::new(self.scratch);
-        let mut outlook = Outlook { rules: BTreeMap::new(), left: BTreeSet::new() };
-        for (id, rule) in judged {
-            let of_rule = RuleOutlook::of(self.terms, self.files, rule);
+        let (mut findings, mut outlook) = (Findings::new(self.scratch), Outlook::default());
+        for rule in judged {
+            let of_rule = RuleOutlook::of(self.basis, rule);
             let run = run(runner, rule, &of_rule)?;
-            findings.take(self.files.date, rule, run.findings, looked_for)?;
-            outlook.left.extend(run.left);
-            outlook.rules.insert(id, of_rule);
+            findings.take(self.basis.files.date, rule, run.findings, looked_for)?;
+            outlook.add(rule, of_rule, run.left);
         }
         Ok((findings, outlook))
-    }
-}
-
-/// What tonight says about breaks of yesterday.
-struct Outlook<'a> {
-    /// Of the judged rules.
-    rules: BTreeMap<&'a str, RuleOutlook>,
-    /// As in `Run`, over all rules.
-    left: BTreeSet<String>,
-}
-
-/// Which rows and breaks of a rule are judged tonight, and which of them are due.
-struct RuleOutlook {
-    window: Window,
-    grace: Days,
-    is_of_stocks: bool,
-}
-
-impl RuleOutlook {
-    fn of(terms: &Terms, files: &DayFiles, rule: &Rule) -> RuleOutlook {
-        RuleOutlook {
-            window: Window::of(terms, files, rule),
-            grace: terms.grace_days_of(rule.datasets()),
-            is_of_stocks: rule.is_of_stocks(),
-        }
-    }
-
-    /// Whether every source has had its grace tonight (design §7).
-    fn is_due(&self, event: Option<NaiveDate>) -> bool {
-        event.is_none_or(|event| event + self.grace <= self.window.date)
-    }
-
-    /// The day a break is judged by; none where it tells how a stock was on the night it was seen last, for a state is there
-    /// or not on any night, however long nobody could look.
-    fn event_of(&self, row: &Break) -> Option<NaiveDate> {
-        row.event_date.filter(|event| !self.is_of_stocks || *event != row.last_seen_date)
-    }
-}
-
-impl Outlook<'_> {
-    /// The meaning of a break not being found.
-    fn of_unseen(&self, row: &Break) -> Sight {
-        let Some(rule) = self.rules.get(row.rule_id.as_str()) else { return Sight::NotJudged };
-        if rule.window.holds(rule.event_of(row), row.oldest_input_date) && !self.left.contains(&row.break_id) {
-            return Sight::Gone;
-        }
-        Sight::Left { is_due: rule.is_due(row.event_date) }
-    }
-
-    /// The grace of breaks that describe the state of a stock.
-    fn grace_of_state(&self, row: &Break) -> Option<Days> {
-        self.rules.get(row.rule_id.as_str()).filter(|rule| rule.is_of_stocks).map(|rule| rule.grace)
     }
 }
 
@@ -253,9 +198,9 @@ impl Findings {
     }
 }
 
-/// The rules that can be judged tonight, in order; `files` has the ledger, or a name for it.
-pub(super) fn judged<'a>(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> Vec<&'a Rule> {
-    RulesTonight::of(rules, files, shortfall).judged.into_values().collect()
+/// The rules that can be judged tonight, in order; the files have the ledger, or a name for it.
+pub(super) fn judged<'a>(basis: Basis<'a>, shortfall: &Shortfall) -> Vec<&'a Rule> {
+    RulesTonight::of(basis, shortfall).judged
 }
 
 /// Runs the job's own rules over a day without any events, so that errors in their SQL show before a night needs them.
@@ -263,12 +208,12 @@ pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<
     if rules.own().next().is_none() {
         return Ok(());
     }
-    let nothing = DayFiles::new(date);
+    let basis = Basis { terms, rules, files: &DayFiles::new(date) };
     let scratch = Scratch::new_in(&std::env::temp_dir()).map_err(scratched)?;
-    let engine = Engine::open(terms, rules, &nothing, &scratch)?;
+    let engine = Engine::open(basis, &scratch)?;
     let mut runner = LocalRunner { engine, reduction: Reduction::default() };
     rules.own().try_for_each(|rule| {
-        run(&mut runner, rule, &RuleOutlook::of(terms, &nothing, rule))?;
+        run(&mut runner, rule, &RuleOutlook::of(basis, rule))?;
         refuse_keyless(&mut runner.engine, rule)
     })
 }
@@ -281,18 +226,18 @@ pub(super) fn refuse_keyless(engine: &mut Engine<'_>, rule: &Rule) -> Result<(),
     }
 }
 
-/// The rules that can be judged tonight, and why the others cannot.
+/// The rules that can be judged tonight, in order, and why the others cannot.
 struct RulesTonight<'a> {
-    judged: BTreeMap<&'a str, &'a Rule>,
+    judged: Vec<&'a Rule>,
     unjudged: Vec<Unjudged>,
 }
 
 impl<'a> RulesTonight<'a> {
-    fn of(rules: &'a Rules, files: &DayFiles, shortfall: &Shortfall) -> RulesTonight<'a> {
-        let (mut judged, mut unjudged) = (BTreeMap::new(), Vec::new());
-        for rule in rules.iter() {
-            match lacking(rule, files, shortfall) {
-                None => drop(judged.insert(rule.id.as_str(), rule)),
+    fn of(basis: Basis<'a>, shortfall: &Shortfall) -> RulesTonight<'a> {
+        let (mut judged, mut unjudged) = (Vec::new(), Vec::new());
+        for rule in basis.rules.iter() {
+            match lacking(rule, basis.files, shortfall) {
+                None => judged.push(rule),
                 Some(lacking) => unjudged.push(lacking),
             }
         }
@@ -330,7 +275,7 @@ fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -
     let mut rows = rows.map_err(|error| error.in_rule(rule).or_at_line(|| runner.line_of_condition(rule)))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
     let (held, left): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|row| outlook.window.holds(row.event_date, row.oldest_input_date));
+        rows.into_iter().partition(|row| outlook.judges(row.event_date, row.oldest_input_date));
     let findings = held.into_iter().map(|candidate| {
         if let Some((column, amount)) = candidate.implausible_amount() {
             return Err(ReconcileError::implausible(rule, column, amount));
@@ -342,43 +287,10 @@ fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -
 }
 
 /// The breaks of the latest night before, in the order of their ids, without those of rules the job no longer has.
-fn yesterday(
-    rules: &Rules,
-    files: &DayFiles,
-) -> Result<impl Iterator<Item = Result<Break, ReconcileError>>, ReconcileError> {
-    let rows = files.latest_before(Break::DATASET).map(partition::open_rows::<Break>).transpose()?;
+fn yesterday(basis: Basis<'_>) -> Result<impl Iterator<Item = Result<Break, ReconcileError>>, ReconcileError> {
+    let rows = basis.files.latest_before(Break::DATASET).map(partition::open_rows::<Break>).transpose()?;
     let rows = rows.into_iter().flatten().map(|row| row.map_err(ReconcileError::from));
-    Ok(rows.filter(|row| row.as_ref().map_or(true, |row| rules.find(&row.rule_id).is_some())))
-}
-
-/// Datasets whose events must be explained by the merchant's exports.
-const TRANSACTIONS: [&str; 7] =
-    ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"];
-
-/// The days on which a rule is judged (design §7).
-struct Window {
-    date: NaiveDate,
-    /// The first day of events: of the look-back or, for rules on transactions, the first known export day in it.
-    events_from: NaiveDate,
-    /// The first day of the look-back.
-    inputs_from: NaiveDate,
-}
-
-impl Window {
-    fn of(terms: &Terms, files: &DayFiles, rule: &Rule) -> Window {
-        let inputs_from = terms.rules.lookback_start(files.date);
-        let is_of_transactions = rule.datasets().any(|dataset| TRANSACTIONS.contains(&dataset));
-        let events_from =
-            if is_of_transactions { parameters::first_known_order_day(terms, files) } else { inputs_from };
-        Window { date: files.date, events_from, inputs_from }
-    }
-
-    /// Whether a row is judged tonight: its event and all it depends on are within the look-back. Data of earlier days
-    /// would seem to be missing. An event of tonight was never judged before, so it is judged now.
-    fn holds(&self, event: Option<NaiveDate>, oldest_input: Option<NaiveDate>) -> bool {
-        let is_known = oldest_input.is_none_or(|oldest| oldest >= self.inputs_from);
-        event.is_none_or(|event| event >= self.events_from) && (is_known || event == Some(self.date))
-    }
+    Ok(rows.filter(|row| row.as_ref().map_or(true, |row| basis.rules.find(&row.rule_id).is_some())))
 }
 
 #[cfg(test)]

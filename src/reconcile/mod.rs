@@ -2,6 +2,7 @@
 //! night, the job and the decisions. Reads Parquet and writes only scratch files of the night; uses no clock; only
 //! `cluster` talks to another machine.
 
+mod basis;
 mod builders;
 mod candidate;
 mod cases;
@@ -26,6 +27,7 @@ mod merge;
 mod observed;
 mod order_book;
 mod order_side;
+mod outlook;
 mod parameters;
 #[cfg(test)]
 mod parts_tests;
@@ -60,7 +62,7 @@ use chrono::NaiveDate;
 use crate::job::Job;
 use crate::record::{Break, LedgerRow, Record};
 use crate::threads::on_own_thread;
-use cluster::Catalog;
+use basis::Basis;
 use judge::NightRules;
 use rules::Rules;
 use terms::Terms;
@@ -91,7 +93,7 @@ impl Reconciliation<'_> {
             #[cfg(feature = "spark")]
             Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
                 let rules = rules_of(job)?;
-                let mut night = cluster.night(Catalog { terms: &terms, rules: &rules, files }, scratch);
+                let mut night = cluster.night(Basis { terms: &terms, rules: &rules, files }, scratch);
                 on_own_thread(|| {
                     night.refuse_elsewhere()?;
                     let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
@@ -119,14 +121,12 @@ impl Reconciliation<'_> {
     ) -> Result<Judgement, E> {
         let Reconciliation { job, files, scratch } = self;
         let (terms, rules) = (Terms::of(job), rules_of(job)?);
-        let night_rules = NightRules { terms: &terms, rules: &rules, files, scratch, shortfall, decisions };
+        let basis = Basis { terms: &terms, rules: &rules, files };
+        let night_rules = NightRules { basis, scratch, shortfall, decisions };
         on_own_thread(|| match site {
             Site::Here => night_rules.judge(sink),
             #[cfg(feature = "spark")]
-            Site::Cluster(cluster) => {
-                let catalog = Catalog { terms: &terms, rules: &rules, files };
-                night_rules.judge_remotely(&mut cluster.night(catalog, scratch), sink)
-            }
+            Site::Cluster(cluster) => night_rules.judge_remotely(&mut cluster.night(basis, scratch), sink),
             Site::Script(results) => night_rules.judge_remotely(results, sink),
         })
     }
@@ -149,9 +149,9 @@ pub fn write_script(
     let (terms, rules) = (Terms::of(job), rules_of(job)?);
     let mut with_ledger = files.clone();
     with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
-    let judged = judge::judged(&rules, &with_ledger, shortfall);
-    let catalog = Catalog { terms: &terms, rules: &rules, files };
-    on_own_thread(|| cluster::write_script(&job.name, catalog, &judged, place, handover))
+    let basis = Basis { terms: &terms, rules: &rules, files };
+    let judged = judge::judged(Basis { files: &with_ledger, ..basis }, shortfall);
+    on_own_thread(|| cluster::write_script(&job.name, basis, &judged, place, handover))
 }
 
 /// Runs the job's own rules over an empty day: an error names the file and the line.

@@ -12,12 +12,11 @@ use sqlparser::ast::visit_relations;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
+use super::super::basis::Basis;
 use super::super::engine::is_projection;
 use super::super::error::ReconcileError;
-use super::super::files::DayFiles;
 use super::super::ledger_sql::{self, View};
 use super::super::parameters;
-use super::super::rules::Rules;
 use super::super::tables;
 use super::super::terms::Terms;
 use crate::contract::{self, ColumnKind, Contract};
@@ -48,15 +47,7 @@ pub(super) enum Table {
     WechatChannels,
 }
 
-/// All names of a night.
-#[derive(Clone, Copy)]
-pub(in crate::reconcile) struct Catalog<'a> {
-    pub(in crate::reconcile) terms: &'a Terms,
-    pub(in crate::reconcile) rules: &'a Rules,
-    pub(in crate::reconcile) files: &'a DayFiles,
-}
-
-impl Catalog<'_> {
+impl Basis<'_> {
     /// The names that a query uses and `declared` lacks, each after those it depends on; they are added to
     /// `declared`.
     pub(super) fn undeclared(
@@ -129,9 +120,8 @@ impl Catalog<'_> {
             return Some(Table::Query(one_day(contract::contract(dataset), date)));
         }
         if let Some(contract) = name.strip_suffix("_history").and_then(contract::find) {
-            let window = self.files.window(&contract.name, self.terms.rules.lookback_start(self.files.date));
-            let days: Vec<_> = window.into_iter().map(|(date, _)| date).collect();
-            return Some(Table::Query(history(contract, &days)));
+            let days: Vec<_> = self.history(&contract.name).into_iter().map(|(date, _)| date).collect();
+            return Some(Table::Query(all_days(contract, &days)));
         }
         self.day(name)
     }
@@ -201,7 +191,7 @@ fn one_day(contract: &Contract, date: Option<NaiveDate>) -> String {
 }
 
 /// All days, one after the other, with the day in `dt`.
-fn history(contract: &Contract, days: &[NaiveDate]) -> String {
+fn all_days(contract: &Contract, days: &[NaiveDate]) -> String {
     if days.is_empty() {
         let nulls = nulls(contract);
         return format!("SELECT {nulls}, CAST(NULL AS DATE) AS dt FROM (SELECT 1 AS nothing) t WHERE nothing = 0");
@@ -243,6 +233,7 @@ fn sql_type(kind: ColumnKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::files::DayFiles;
     use super::super::super::rules::Rules;
     use super::*;
 
@@ -262,14 +253,14 @@ mod tests {
     fn a_name_comes_after_those_it_needs_and_once() {
         let (terms, rules) = (Terms::default(), Rules::built_in());
         let files = DayFiles::new(NaiveDate::from_ymd_opt(2026, 11, 20).unwrap());
-        let catalog = Catalog { terms: &terms, rules: &rules, files: &files };
+        let basis = Basis { terms: &terms, rules: &rules, files: &files };
         let mut declared = BTreeSet::new();
-        let found = catalog.undeclared("SELECT * FROM footing", &mut declared).unwrap();
+        let found = basis.undeclared("SELECT * FROM footing", &mut declared).unwrap();
         let place = |name: &str| found.iter().position(|(found, _)| found == name).unwrap();
         assert!(place("order_lines") < place("order_totals") && place("coupon_ledger") < place("footing"));
         assert!(place("asked_wallets") < place("coupon_ledger"));
         let names: BTreeSet<_> = found.iter().map(|(name, _)| name).collect();
         assert_eq!(names.len(), found.len());
-        assert!(catalog.undeclared("SELECT * FROM footing JOIN params ON TRUE", &mut declared).unwrap().is_empty());
+        assert!(basis.undeclared("SELECT * FROM footing JOIN params ON TRUE", &mut declared).unwrap().is_empty());
     }
 }

@@ -23,7 +23,6 @@ use super::error::ReconcileError;
 use super::tables::ResultColumn;
 use crate::contract::ColumnKind;
 
-pub(super) use catalog::Catalog;
 pub(super) use ledger::build_ledger;
 #[cfg(test)]
 pub(super) use ledger::{FOOTING, Side};

@@ -11,12 +11,11 @@ use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use chrono::NaiveDate;
 use sha2::{Digest, Sha256};
 
+use super::super::basis::Basis;
 use super::super::error::{ReconcileError, scratched};
-use super::super::files::DayFiles;
 use super::super::order_book;
 use super::super::rules::Rule;
-use super::super::terms::Terms;
-use super::catalog::{self, Catalog, Table};
+use super::catalog::{self, Table};
 use super::place::Place;
 use super::{CONFIGURATION, SORTED_LEDGER, ledger};
 use crate::contract;
@@ -75,24 +74,23 @@ impl Script {
     }
 }
 
-/// Writes the night of a catalog as a script: the ledger, its totals and the rows of these rules.
+/// Writes a night as a script: the ledger, its totals and the rows of these rules.
 pub(in crate::reconcile) fn write(
     job: &str,
-    catalog: Catalog<'_>,
+    basis: Basis<'_>,
     judged: &[&Rule],
     place: &Place,
     handover: &Handover,
 ) -> Result<Script, ReconcileError> {
-    let Catalog { terms, files, .. } = catalog;
-    let (mut handed, mut staged) = (files.clone(), BTreeMap::new());
+    let (mut handed, mut staged) = (basis.files.clone(), BTreeMap::new());
     for (dataset, path) in &mut handed.day {
         let input = handover.input(dataset);
         staged.insert(input.clone(), std::mem::replace(path, input));
     }
-    let catalog = Catalog { files: &handed, ..catalog };
-    let mut writer = Writer { catalog, place, handover, staged, declared: BTreeSet::new(), body: String::new() };
+    let (declared, body) = (BTreeSet::new(), String::new());
+    let mut writer = Writer { basis: Basis { files: &handed, ..basis }, place, handover, staged, declared, body };
     writer.name_asked()?;
-    let order_files = || wechat_channels(terms, files);
+    let order_files = || wechat_channels(basis);
     writer.answer(LEDGER, SORTED_LEDGER, &order_files)?;
     for (name, sql) in ledger::questions() {
         writer.answer(name, &sql, &order_files)?;
@@ -100,7 +98,7 @@ pub(in crate::reconcile) fn write(
     for rule in judged {
         writer.answer(&rule.id, &rule.sql, &order_files)?;
     }
-    let text = format!("{}\n{FUNCTIONS}{}\n{ENDING}", heading(job, files.date, place, handover)?, writer.body);
+    let text = format!("{}\n{FUNCTIONS}{}\n{ENDING}", heading(job, basis.files.date, place, handover)?, writer.body);
     Ok(Script { text, answers: handover.folder.join("answers") })
 }
 
@@ -140,7 +138,7 @@ fn heading(job: &str, date: NaiveDate, place: &Place, handover: &Handover) -> Re
 }
 
 struct Writer<'a> {
-    catalog: Catalog<'a>,
+    basis: Basis<'a>,
     place: &'a Place,
     handover: &'a Handover,
     /// The current path of each file, by the path to which it will be handed over.
@@ -163,7 +161,7 @@ impl Writer<'_> {
 
     /// A question, after everything it depends on.
     fn answer(&mut self, name: &str, sql: &str, order_files: OrderFiles<'_>) -> Result<(), ReconcileError> {
-        for (name, table) in self.catalog.undeclared(sql, &mut self.declared)? {
+        for (name, table) in self.basis.undeclared(sql, &mut self.declared)? {
             self.declare(&name, &table, order_files)?;
         }
         self.query("answer", name, sql);
@@ -241,8 +239,8 @@ fn with_asked(sql: &str) -> String {
 }
 
 /// The WeChat channels of the order files, whose names are read here.
-fn wechat_channels(terms: &Terms, files: &DayFiles) -> Result<Vec<RecordBatch>, ReconcileError> {
-    catalog::wechat_channels(terms, &order_book::source_files(files, terms.rules.lookback_start(files.date))?)
+fn wechat_channels(basis: Basis<'_>) -> Result<Vec<RecordBatch>, ReconcileError> {
+    catalog::wechat_channels(basis.terms, &order_book::source_files(basis.files, basis.lookback_start())?)
 }
 
 /// A path relative to the lake.

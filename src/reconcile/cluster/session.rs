@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::error::ArrowError;
 
+use super::super::basis::Basis;
 use super::super::error::{ReconcileError, scratched};
 use super::super::files::Scratch;
-use super::catalog::{self, Catalog, ORDER_FILES, Table};
+use super::catalog::{self, ORDER_FILES, Table};
 use super::gather::{self, parts_of};
 use super::place::Place;
 use super::{CONFIGURATION, Replies, SORTED_LEDGER, typed};
@@ -41,19 +42,15 @@ impl Cluster {
     }
 
     /// The night in this session.
-    pub(in crate::reconcile) fn night<'a>(
-        &'a mut self,
-        catalog: Catalog<'a>,
-        scratch: &'a Scratch,
-    ) -> ClusterNight<'a> {
-        ClusterNight { cluster: self, catalog, scratch }
+    pub(in crate::reconcile) fn night<'a>(&'a mut self, basis: Basis<'a>, scratch: &'a Scratch) -> ClusterNight<'a> {
+        ClusterNight { cluster: self, basis, scratch }
     }
 }
 
 /// A cluster that works on a night.
 pub(in crate::reconcile) struct ClusterNight<'a> {
     cluster: &'a mut Cluster,
-    catalog: Catalog<'a>,
+    basis: Basis<'a>,
     scratch: &'a Scratch,
 }
 
@@ -96,7 +93,7 @@ impl ClusterNight<'_> {
 
     /// Declares every table and view that a query uses.
     fn declare_names(&mut self, sql: &str) -> Result<(), ReconcileError> {
-        let undeclared = self.catalog.undeclared(sql, &mut self.cluster.declared)?;
+        let undeclared = self.basis.undeclared(sql, &mut self.cluster.declared)?;
         undeclared.iter().try_for_each(|(name, table)| self.declare(name, table))
     }
 
@@ -158,6 +155,6 @@ impl ClusterNight<'_> {
             let batch = typed(what, &batch, &[("source_file", ColumnKind::Text)])?;
             order_files.extend(batch.column(0).as_string::<i32>().iter().flatten().map(str::to_owned));
         }
-        catalog::wechat_channels(self.catalog.terms, &order_files)
+        catalog::wechat_channels(self.basis.terms, &order_files)
     }
 }

@@ -35,7 +35,7 @@ impl Engine<'_> {
         limits: Limits,
     ) -> Reduction {
         let (mut sources, mut shapes, mut words) = (Sources::new(), Vec::new(), BTreeSet::new());
-        words.extend(self.rules.views().flat_map(|(_, sql)| names_in(sql)).map(str::to_owned));
+        words.extend(self.basis.rules.views().flat_map(|(_, sql)| names_in(sql)).map(str::to_owned));
         for rule in rules {
             let shape = Shape::parse(&dialect(&rule.sql), &mut |name| self.meaning(name, &mut sources));
             shapes.extend(shape.map(|shape| (rule.id.clone(), shape)));
@@ -104,7 +104,7 @@ impl Engine<'_> {
             return self.params().map(Meaning::OneRow);
         }
         let is_a_table = order_book::VIEWS.contains(&name) || name == observed::VIEW;
-        if let Some(sql) = self.rules.view(name).filter(|_| !is_a_table) {
+        if let Some(sql) = self.basis.rules.view(name).filter(|_| !is_a_table) {
             return Some(Meaning::View(dialect(sql).into_owned()));
         }
         if !sources.contains_key(name) {
@@ -136,11 +136,11 @@ impl Engine<'_> {
             return Source::of_table(&self.observed_coupons().ok()?, None).ok();
         }
         if let Some(contract) = contract::find(name) {
-            return Source::of_day(contract, self.files.of_day(name)).ok();
+            return Source::of_day(contract, self.basis.files.of_day(name)).ok();
         }
         if let Some(contract) = name.strip_suffix("_history").and_then(contract::find) {
-            let window = self.files.window(&contract.name, self.terms.rules.lookback_start(self.files.date));
-            return Source::of_history(contract, window.into_iter().map(|(date, path)| (days(date), path))).ok();
+            let days_of = self.basis.history(&contract.name);
+            return Source::of_history(contract, days_of.into_iter().map(|(date, path)| (days(date), path))).ok();
         }
         self.tables.contains_key(name).then(|| self.in_memory(name)).flatten()
     }

@@ -156,33 +156,6 @@ fn what_is_said_of_a_stock_every_night_waits_for_the_grace_of_its_source_once() 
 }
 
 #[test]
-fn how_a_stock_was_does_not_leave_the_look_back_while_nobody_could_look() {
-    let night = night("ST02/finds_more_sent_than_allowed");
-    let built_in = Rules::built_in();
-    let sight = |rule_id: &str, seen_days_ago: u64, event_days_ago: u64, oldest_input: Option<u64>| {
-        let rule = built_in.find(rule_id).unwrap();
-        let of_rule = RuleOutlook {
-            window: Window::of(&night.terms, &night.files, rule),
-            grace: Days::new(0),
-            is_of_stocks: rule.is_of_stocks(),
-        };
-        let rules = BTreeMap::from([(rule_id, of_rule)]);
-        let before = |days: u64| night.files.date - Days::new(days);
-        let row = Break {
-            event_date: Some(before(event_days_ago)),
-            oldest_input_date: oldest_input.map(before),
-            ..Break::for_tests(rule_id, before(seen_days_ago))
-        };
-        Outlook { rules, left: BTreeSet::new() }.of_unseen(&row)
-    };
-    assert_eq!(sight("ST02", 40, 40, None), Sight::Gone, "it is as it should be, or it would be there");
-    let left = Sight::Left { is_due: true };
-    assert_eq!(sight("ST05", 20, 35, Some(36)), left);
-    assert_eq!(sight("ST05", 40, 40, Some(41)), left);
-    assert_eq!(sight("AO01", 40, 40, None), left, "a redemption happened on a day");
-}
-
-#[test]
 fn a_refund_break_is_carried_while_the_export_of_the_day_of_a_later_refund_is_missing() {
     let mut night = night("PM04/quiet_when_the_export_of_the_day_of_the_refund_is_missing");
     let folder = tempfile::tempdir().unwrap();
@@ -213,16 +186,6 @@ fn a_break_that_leaves_the_look_back_before_it_is_due_is_new_when_it_is() {
         assert_eq!(unclaimed, [expected], "{}", night.files.date);
         night.files.date = night.files.date.succ_opt().unwrap();
     }
-}
-
-#[test]
-fn what_hangs_on_days_before_the_look_back_is_judged_on_the_day_of_its_event_only() {
-    let night = night("AO01/finds_a_redemption_nobody_claims");
-    let rules = Rules::built_in();
-    let window = Window::of(&night.terms, &night.files, rules.find("AO01").unwrap());
-    let before = |days: u64| Some(night.files.date - chrono::Days::new(days));
-    assert!(window.holds(before(0), before(30)) && window.holds(before(0), None));
-    assert!(!window.holds(before(1), before(30)) && window.holds(None, None));
 }
 
 #[test]

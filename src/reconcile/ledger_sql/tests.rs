@@ -19,7 +19,7 @@ use crate::record::{LedgerRow, Record, Stock};
 
 /// An engine with all views defined.
 fn engine<'a>(night: &'a Fixture, rules: &'a Rules) -> Result<Engine<'a>, ReconcileError> {
-    let mut engine = Engine::open(&night.terms, rules, &night.files, &night.scratch)?;
+    let mut engine = Engine::open(night.basis(rules), &night.scratch)?;
     let latest = |dataset| {
         let contract = contract::contract(dataset);
         let path = match dataset {

@@ -10,6 +10,7 @@ use super::*;
 use crate::contract::ColumnKind::{self, Boolean, Date, Instant, Integer, Text};
 use crate::dataset::partition::{self, Provenance};
 use crate::money::Fen;
+use crate::reconcile::basis::Basis;
 use crate::reconcile::engine::Engine;
 use crate::reconcile::files::Scratch;
 use crate::reconcile::rules::{Reads, Rules};
@@ -239,7 +240,7 @@ proptest! {
         let (terms, rules) = (Terms::default(), Rules::built_in());
         let from = terms.rules.lookback_start(files.date);
         let book = build(&files, from, scratch.folder(), &Reads::default()).unwrap();
-        let mut engine = Engine::open(&terms, &rules, &files, &scratch).unwrap();
+        let mut engine = Engine::open(Basis { terms: &terms, rules: &rules, files: &files }, &scratch).unwrap();
         let views = [
             ("order_lines", LINES),
             ("bill_payments", PAYMENTS),

@@ -13,6 +13,7 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
+use super::super::basis::Basis;
 use super::super::candidate::{self, Candidate};
 use super::super::engine::Engine;
 use super::super::files::{DayFiles, Scratch};
@@ -38,12 +39,9 @@ const MIXED: Limits = Limits { small_rows: 12, matched_rows: 2, matched_share: 4
 
 /// Compares the rows of every rule over reduced tables with those over whole ones; returns the rules that read less, and
 /// the number of rows found.
-fn compare(
-    name: &str,
-    (terms, rules): (&Terms, &Rules),
-    (files, scratch): (&DayFiles, &Scratch),
-) -> (BTreeSet<String>, usize) {
-    let mut engine = Engine::open(terms, rules, files, scratch).unwrap();
+fn compare(name: &str, basis: Basis<'_>, scratch: &Scratch) -> (BTreeSet<String>, usize) {
+    let rules = basis.rules;
+    let mut engine = Engine::open(basis, scratch).unwrap();
     let whole = whole_rows(&mut engine, rules);
     let mut had_less = BTreeSet::new();
     for limits in [EAGER, PICKY, MIXED, Limits::default()] {
@@ -81,7 +79,7 @@ fn every_rule_case_gives_the_same_over_reduced_tables() {
             night.put_ledger(&Rules::built_in()).unwrap();
         }
         let name = case.display().to_string();
-        compare(&name, (&night.terms, &rules), (&night.files, &night.scratch));
+        compare(&name, night.basis(&rules), &night.scratch);
     }
 }
 
@@ -92,7 +90,8 @@ fn random_nights_give_the_same_over_reduced_tables() {
     for seed in 0..20 {
         let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
         let files = Chance::seeded(seed).night(scratch.folder());
-        let (rules, rows) = compare(&format!("seed {seed}"), (&terms(), &rules), (&files, &scratch));
+        let basis = Basis { terms: &terms(), rules: &rules, files: &files };
+        let (rules, rows) = compare(&format!("seed {seed}"), basis, &scratch);
         reduced.extend(rules);
         found += rows;
         hold_observed_coupons_against_their_view(&files);
@@ -110,10 +109,10 @@ fn rules_find_the_same_in_partitions_of_many_parts_reduced_or_whole() {
         let files = Chance::seeded(seed).night(scratch.folder());
         let parts = in_parts(&files, &of_parts.folder().join("parts"), 3);
         let mut engines = [(&files, &scratch), (&parts, &of_parts)]
-            .map(|(files, scratch)| Engine::open(&terms, &rules, files, scratch).unwrap());
+            .map(|(files, scratch)| Engine::open(Basis { terms: &terms, rules: &rules, files }, scratch).unwrap());
         let [one, many] = engines.each_mut().map(|engine| whole_rows(engine, &rules));
         assert!(one == many, "seed {seed}");
-        compare(&format!("seed {seed} in parts"), (&terms, &rules), (&parts, &of_parts));
+        compare(&format!("seed {seed} in parts"), Basis { terms: &terms, rules: &rules, files: &parts }, &of_parts);
         hold_observed_coupons_against_their_view(&parts);
     }
 }
@@ -127,7 +126,7 @@ fn a_group_is_held_against_the_number_of_its_own_stock_not_against_the_least_of_
     let mut night = Fixture::read(case.path()).unwrap();
     night.put_ledger(&Rules::built_in()).unwrap();
     let rules = Rules::built_in().only("ST01");
-    let mut engine = Engine::open(&night.terms, &rules, &night.files, &night.scratch).unwrap();
+    let mut engine = Engine::open(night.basis(&rules), &night.scratch).unwrap();
     let reduction = engine.reduce(rules.iter(), Limits { matched_rows: 3, ..PICKY });
     let reduced = reduction.of("ST01").unwrap();
     let coupons = reduced.tables.iter().position(|table| table == "observed_coupons").unwrap();
@@ -139,7 +138,7 @@ fn hold_observed_coupons_against_their_view(files: &DayFiles) {
     let (terms, rules) = (terms(), Rules::built_in());
     let scratch = Scratch::new_in(&std::env::temp_dir()).unwrap();
     observed::write(files, &Reads::default(), scratch.folder()).unwrap();
-    let mut engine = Engine::open(&terms, &rules, files, &scratch).unwrap();
+    let mut engine = Engine::open(Basis { terms: &terms, rules: &rules, files }, &scratch).unwrap();
     let columns = [("stock_id", ColumnKind::Text), ("coupon_code", ColumnKind::Text)];
     let walked = engine.sorted("SELECT stock_id, coupon_code FROM observed_coupons", &columns).unwrap();
     let defined = engine.sorted(rules.view("observed_coupons").unwrap(), &columns).unwrap();

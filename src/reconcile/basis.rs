@@ -1,0 +1,29 @@
+//! What a night is judged on: the terms of its job, its rules, and its files.
+
+use std::path::Path;
+
+use chrono::NaiveDate;
+
+use super::files::DayFiles;
+use super::rules::Rules;
+use super::terms::Terms;
+
+/// All that the names in a query stand for, wherever it runs.
+#[derive(Clone, Copy)]
+pub(super) struct Basis<'a> {
+    pub(super) terms: &'a Terms,
+    pub(super) rules: &'a Rules,
+    pub(super) files: &'a DayFiles,
+}
+
+impl<'a> Basis<'a> {
+    /// The first day of the look-back.
+    pub(super) fn lookback_start(self) -> NaiveDate {
+        self.terms.rules.lookback_start(self.files.date)
+    }
+
+    /// The days of a dataset in the look-back, ascending.
+    pub(super) fn history(self, dataset: &str) -> Vec<(NaiveDate, &'a Path)> {
+        self.files.window(dataset, self.lookback_start())
+    }
+}
