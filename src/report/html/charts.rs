@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use super::super::figures::{RuleFigures, Summary};
 use super::super::trend::BreakTally;
-use super::escape::{Both, BothData, Escaped, grouped, share, short_yuan, yuan};
+use super::escape::{Both, BothData, Escaped, grouped, share, short_yuan, yuan, yuan_or_dash};
 use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
@@ -107,12 +107,11 @@ fn rule_row(rule: &RuleFigures<'_>, most: Fen) -> String {
     format!(
         "<li><button type=\"button\" data-rule=\"{id}\" {hint}><span class=\"chip {class}\">{id}</span>\
          <span class=\"rule-title\">{}</span><span class=\"rows\">{}{new}</span><span class=\"money\">{}</span>\
-         <svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
-         <rect class=\"track\" width=\"100\" height=\"4\"/><rect class=\"{class}\" width=\"{wide:.1}\" height=\"4\"/></svg>\
-         </button></li>",
+         {}</button></li>",
         Both(rule.title_zh, rule.title),
         grouped(rule.open.rows),
-        if rule.open.at_risk_fen == Fen::ZERO { "–".to_owned() } else { yuan(rule.open.at_risk_fen) },
+        yuan_or_dash(rule.open.at_risk_fen),
+        bar(class, wide),
         id = Escaped(rule.rule_id),
         hint = BothData("在明细中筛选此规则", "show these breaks below"),
     )
@@ -157,12 +156,19 @@ fn meter(title: Both<'_>, part: i64, whole: i64) -> String {
     // More than the total is an error of the data, not a success (rule ST01).
     let class = if part > whole { "medium" } else { "good" };
     format!(
-        "<div class=\"meter\"><p><span>{title}</span><span><b>{}</b> {} / {}</span></p>\
-         <svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
-         <rect class=\"track\" width=\"100\" height=\"4\"/><rect class=\"{class}\" width=\"{wide:.1}\" height=\"4\"/></svg></div>",
+        "<div class=\"meter\"><p><span>{title}</span><span><b>{}</b> {} / {}</span></p>{}</div>",
         share(part, whole),
         grouped(part),
         grouped(whole),
+        bar(class, wide),
+    )
+}
+
+/// A bar that is filled to so many percent.
+fn bar(class: &str, percent: f64) -> String {
+    format!(
+        "<svg class=\"bar\" viewBox=\"0 0 100 4\" preserveAspectRatio=\"none\" aria-hidden=\"true\">\
+         <rect class=\"track\" width=\"100\" height=\"4\"/><rect class=\"{class}\" width=\"{percent:.1}\" height=\"4\"/></svg>"
     )
 }
 

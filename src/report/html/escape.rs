@@ -78,6 +78,11 @@ pub(super) fn yuan(amount: Fen) -> String {
     format!("{sign}¥{}.{decimals}", grouped(whole.parse().unwrap_or(i64::MAX)))
 }
 
+/// As `yuan`; a dash for zero.
+pub(super) fn yuan_or_dash(amount: Fen) -> String {
+    if amount == Fen::ZERO { "–".to_owned() } else { yuan(amount) }
+}
+
 /// `98.4 %`, 100 only if complete; a dash if there is nothing.
 pub(super) fn share(part: i64, whole: i64) -> String {
     if whole == 0 {

@@ -121,12 +121,12 @@ fn headline(summary: &Summary<'_>) -> String {
         card(
             Both("风险金额", "At risk"),
             &yuan(summary.open.at_risk_fen),
-            &change(yesterday, summary.open.at_risk_fen, |day| day.open.at_risk_fen, yuan),
+            &change(yesterday, summary.open.at_risk_fen.0, |day| day.open.at_risk_fen.0, |fen| yuan(Fen(fen))),
         ),
         card(
             Both("未结差异", "Open breaks"),
             &grouped(summary.open.rows),
-            &change(yesterday, Fen(summary.open.rows), |day| Fen(day.open.rows), |it| grouped(it.0)),
+            &change(yesterday, summary.open.rows, |day| day.open.rows, grouped),
         ),
         matched_card(summary),
         subsidy_card(summary),
@@ -140,14 +140,14 @@ fn card(title: Both<'_>, value: &str, below: &str) -> String {
 }
 
 /// The change since the day before: less is better.
-fn change(before: Option<&TrendDay>, now: Fen, of: fn(&TrendDay) -> Fen, show: fn(Fen) -> String) -> String {
+fn change(before: Option<&TrendDay>, now: i64, of: fn(&TrendDay) -> i64, show: fn(i64) -> String) -> String {
     let Some(before) = before else { return Both("首日，无可比", "first night, nothing to compare").to_string() };
     let difference = now - of(before);
     let date = before.date.format("%m-%d").to_string();
     let against = Both(&format!("较 {date}"), &format!("since {date}")).to_string();
     match difference {
-        Fen(0) => format!("{} {against}", Both("持平", "unchanged")),
-        Fen(more) if more > 0 => format!("<span class=\"worse\">▲ {}</span> {against}", show(difference)),
+        0 => format!("{} {against}", Both("持平", "unchanged")),
+        1.. => format!("<span class=\"worse\">▲ {}</span> {against}", show(difference)),
         _ => format!("<span class=\"better\">▼ {}</span> {against}", show(difference.abs())),
     }
 }

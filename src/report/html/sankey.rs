@@ -25,6 +25,13 @@ enum End {
     Subsidy(SubsidyEnd),
 }
 
+impl End {
+    /// Where the coupons of a line are, from the first column to the last.
+    fn of(line: &FlowLine) -> [End; 3] {
+        [End::Coupon(line.coupon), End::Order(line.order), End::Subsidy(line.subsidy)]
+    }
+}
+
 /// A node and its position.
 #[derive(Debug, Clone, Copy)]
 struct Node {
@@ -81,8 +88,7 @@ fn is_narrow(width: f64) -> bool {
 fn place(lines: &[&FlowLine], width: f64, scale: f64) -> BTreeMap<End, Node> {
     let mut tallies: [BTreeMap<End, FlowTally>; 3] = Default::default();
     for line in lines {
-        let ends = [End::Coupon(line.coupon), End::Order(line.order), End::Subsidy(line.subsidy)];
-        for (column, end) in tallies.iter_mut().zip(ends) {
+        for (column, end) in tallies.iter_mut().zip(End::of(line)) {
             let tally = column.entry(end).or_default();
             *tally = tally.plus(line.tally);
         }
@@ -110,8 +116,7 @@ fn heads(text: &mut String, width: f64) {
 fn links(text: &mut String, lines: &[&FlowLine], nodes: &mut BTreeMap<End, Node>, scale: f64) {
     let mut flows: BTreeMap<(End, End), i64> = BTreeMap::new();
     for line in lines {
-        let ends = [End::Coupon(line.coupon), End::Order(line.order), End::Subsidy(line.subsidy)];
-        for pair in ends.windows(2) {
+        for pair in End::of(line).windows(2) {
             *flows.entry((pair[0], pair[1])).or_default() += line.tally.coupons;
         }
     }

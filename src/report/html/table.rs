@@ -8,9 +8,8 @@ use super::super::figures::Summary;
 use super::super::input::PackInput;
 use super::super::words::{self, word};
 use super::charts::{SEVERITIES, class_of, severity};
-use super::escape::{Both, BothData, Escaped, grouped, yuan};
+use super::escape::{Both, BothData, Escaped, grouped, yuan_or_dash};
 use crate::job::Language;
-use crate::money::Fen;
 use crate::record::Break;
 
 /// Maximum number of breaks on the page: more would make it slow to open on a phone.
@@ -113,7 +112,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
         it.age_days,
         Escaped(&it.severity),
         Escaped(&it.side),
-        if it.at_risk_fen == Fen::ZERO { "–".to_owned() } else { yuan(it.at_risk_fen) },
+        yuan_or_dash(it.at_risk_fen),
         Both(zh, en),
         severity(&it.severity),
         both_words(words::SIDE, &it.side),
