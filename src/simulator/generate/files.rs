@@ -174,22 +174,19 @@ struct Folder {
 
 impl Folder {
     fn text(&self, name: &str, content: &str) -> Result<(), GenerateError> {
-        let path = self.place(name)?;
-        fs::write(&path, content).map_err(|source| GenerateError::Write { path, source })
+        self.make(name, |path| fs::write(path, content))
     }
 
     /// Only for its owner, in a folder only for its owner; no newline is added.
     fn secret(&self, name: &str, content: &str) -> Result<(), GenerateError> {
-        let path = self.place(name)?;
-        let write = || {
+        self.make(name, |path| {
             if let Some(parent) = path.parent() {
                 fs::set_permissions(parent, fs::Permissions::from_mode(0o700))?;
             }
             let mut options = fs::OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&path)?;
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
             file.write_all(content.as_bytes())
-        };
-        write().map_err(|source| GenerateError::Write { path: path.clone(), source })
+        })
     }
 
     fn csv<Row, Cell>(
@@ -217,36 +214,32 @@ impl Folder {
         Row: IntoIterator<Item = Cell>,
         Cell: AsRef<[u8]>,
     {
-        let path = self.place(name)?;
-        let write = || {
-            let mut file = BufWriter::new(fs::File::create(&path)?);
+        self.make(name, |path| {
+            let mut file = BufWriter::new(fs::File::create(path)?);
             file.write_all(start.as_bytes())?;
             let mut writer = csv::Writer::from_writer(file);
             writer.write_record(header)?;
             rows.into_iter().try_for_each(|row| writer.write_record(row))?;
             writer.flush()
-        };
-        write().map_err(|source| GenerateError::Write { path: path.clone(), source })
+        })
     }
 
     /// JSON with one line per entry of its members, so that a difference can be read.
     fn json_lines(&self, name: &str, content: &impl Serialize) -> Result<(), GenerateError> {
-        let path = self.place(name)?;
-        let write = || {
-            let mut file = BufWriter::new(fs::File::create(&path)?);
+        self.make(name, |path| {
+            let mut file = BufWriter::new(fs::File::create(path)?);
             content.serialize(&mut serde_json::Serializer::with_formatter(&mut file, EntryLines::default()))?;
             file.write_all(b"\n")?;
             file.flush()
-        };
-        write().map_err(|source| GenerateError::Write { path: path.clone(), source })
+        })
     }
 
-    /// The path of a file, in a folder that exists.
-    fn place(&self, name: &str) -> Result<PathBuf, GenerateError> {
+    /// Has a file written, in a folder that exists.
+    fn make(&self, name: &str, write: impl FnOnce(&Path) -> std::io::Result<()>) -> Result<(), GenerateError> {
         let path = self.path.join(name);
-        let parent = path.parent().unwrap_or(&self.path).to_path_buf();
-        fs::create_dir_all(&parent).map_err(|source| GenerateError::Write { path: parent, source })?;
-        Ok(path)
+        let parent = path.parent().unwrap_or(&self.path);
+        fs::create_dir_all(parent).map_err(|source| GenerateError::Write { path: parent.to_owned(), source })?;
+        write(&path).map_err(|source| GenerateError::Write { path, source })
     }
 }
 
