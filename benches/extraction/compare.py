@@ -12,7 +12,6 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).parent
-PEERS = HERE.parent.parent / "tests/peers"
 PAGE_ROWS = 20
 ROUNDS = 3
 # A limit far below what the client can do: how close to it the wall stays.

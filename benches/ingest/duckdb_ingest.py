@@ -44,7 +44,6 @@ ORDER BY out_trade_no, stock_id, coupon_code
 """
 
 
-
 def ingest(kind, source, target, scratch):
     connection = duckdb.connect(config={"threads": 2, "temp_directory": scratch})
     select = {"bill": BILL, "orders": ORDERS}[kind].format(source=source)

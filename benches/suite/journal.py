@@ -156,6 +156,10 @@ def yuan(fen):
     return f"{fen // 100}.{fen % 100:02}"
 
 
+def fen_of(yuan_text):
+    return round(float(yuan_text) * 100)
+
+
 def receipt_of(number, coupon, transaction, clock):
     hour = int(clock[:2])
     at, done = f"{DATE}T{hour - 8:02}{clock[2:]}Z", f"{DATE}T{hour:02}{clock[2:]}+08:00"
@@ -186,7 +190,6 @@ class Bill:
         self.lines.append(",".join("`" + cell for cell in cells))
 
     def write(self):
-        fen_of = lambda text: round(float(text) * 100)  # noqa: E731
         rows, settled, back, coupons, fees, total, applied = self.totals
         millifen = round(float(fees) * 100_000) + self.fen * FEE_MILLIFEN_A_FEN
         new = [

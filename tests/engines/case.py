@@ -10,12 +10,10 @@ import tomllib
 import pyarrow
 import pyarrow.parquet
 
-from night import BOOLEAN, CONTRACTS, DATE, DAY, INSTANT, INTEGER, REQUIRED, SHANGHAI, TEXT, UTC, Night
+from night import ARROW, BOOLEAN, CONTRACTS, DATE, DAY, INSTANT, INTEGER, REQUIRED, SHANGHAI, TEXT, UTC, Night
 
 DATE_OF_A_CASE = datetime.date(2026, 11, 20)
 KNOWN_DAYS = 3
-ARROW = {TEXT: pyarrow.string(), INTEGER: pyarrow.int64(), BOOLEAN: pyarrow.bool_(), DATE: pyarrow.date32(),
-         INSTANT: pyarrow.timestamp("us", tz="UTC")}
 
 
 class Case(Night):

@@ -8,14 +8,12 @@ import warnings
 
 import pyarrow
 
-from night import BOOLEAN, DATE, INSTANT, INTEGER, TEXT, Columns
+from night import ARROW, BOOLEAN, DATE, INSTANT, INTEGER, TEXT, Columns
 
 warnings.simplefilter("ignore")
 from pyspark.sql import SparkSession  # noqa: E402
 
 TYPES = {TEXT: "STRING", INTEGER: "BIGINT", BOOLEAN: "BOOLEAN", DATE: "DATE", INSTANT: "TIMESTAMP"}
-ARROW = {TEXT: pyarrow.string(), INTEGER: pyarrow.int64(), BOOLEAN: pyarrow.bool_(), DATE: pyarrow.date32(),
-         INSTANT: pyarrow.timestamp("us", tz="UTC")}
 SETTINGS = {
     "spark.sql.ansi.enabled": "true",
     "spark.sql.ansi.doubleQuotedIdentifiers": "true",
@@ -50,7 +48,7 @@ class Engine:
             return self.rows(name, columns, [])
         folder = parts[0][1].parents[1]
         self.spark.read.schema(declared(columns)).parquet(str(folder)).createOrReplaceTempView(f"{name}_and_more")
-        cells = ", ".join(f"CAST(dt AS DATE) AS dt" if column == "dt" else column for column, _ in columns)
+        cells = ", ".join("CAST(dt AS DATE) AS dt" if column == "dt" else column for column, _ in columns)
         window = f"dt >= DATE '{parts[0][0]}' AND dt <= DATE '{parts[-1][0]}'"
         self.spark.sql(f"SELECT {cells} FROM {name}_and_more WHERE {window}").createOrReplaceTempView(name)
 

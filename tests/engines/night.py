@@ -22,6 +22,8 @@ DAY = datetime.timedelta(days=1)
 
 TEXT, INTEGER, BOOLEAN, DATE, INSTANT = "text", "integer", "boolean", "date", "instant"
 KINDS = {"string": TEXT, "integer": INTEGER, "boolean": BOOLEAN, "date": DATE, "timestamp": INSTANT}
+ARROW = {TEXT: pyarrow.string(), INTEGER: pyarrow.int64(), BOOLEAN: pyarrow.bool_(), DATE: pyarrow.date32(),
+         INSTANT: pyarrow.timestamp("us", tz="UTC")}
 Columns = list[tuple[str, str]]
 
 FOOTED = ["total", "matched", "unmatched", "left_out"]

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import datetime
 import os
-import pathlib
 import ssl
 import sys
 import threading
