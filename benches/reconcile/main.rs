@@ -90,58 +90,82 @@ fn main() -> Outcome<()> {
         Command::Generate { folder, coupons } => {
             merchant::generate(&folder, coupons)?;
             let date: NaiveDate = merchant::DATE.parse()?;
-            night(&folder, date - Days::new(1), false, None)
+            Night::begin(&folder, date - Days::new(1), None)?.match_and_judge()
         }
-        Command::Night { folder, date, match_only } => night(&folder, date, match_only, None),
+        Command::Night { folder, date, match_only: true } => Night::begin(&folder, date, None)?.build_ledger(),
+        Command::Night { folder, date, match_only: false } => Night::begin(&folder, date, None)?.match_and_judge(),
         Command::Script { folder, file, date } => {
             let script = script(&folder, date)?;
             Ok(std::fs::write(file, script.text)?)
         }
         Command::Take { folder, date } => {
             let script = script(&folder, date)?;
-            night(&folder, date, false, Some(&script))
+            Night::begin(&folder, date, Some(&script))?.match_and_judge()
         }
         Command::Decode { folder, date } => decode(&folder, date),
     }
 }
 
-fn night(folder: &Path, date: NaiveDate, match_only: bool, script: Option<&Script>) -> Outcome<()> {
-    let job = job::load(&folder.join("job.toml"), &|_| None)?;
-    let mut files = day_files(&job, date)?;
-    let began = Instant::now();
-    let mut site = match script {
-        Some(script) => Site::Script(ScriptResults::open(script, &in_place(&job))?),
-        None => Site::open(&job, in_place(&job))?,
-    };
-    let path = place(&job, "coupon_ledger", date)?;
-    let scratch = Scratch::new_in(&job.lake)?;
-    let writer = Writer::create(&path, contract::contract("coupon_ledger"), &Provenance::default(), PartLimit::NONE)?;
-    let mut writer = writer.on_one_thread();
-    let mut rows = 0;
-    let night = Reconciliation { job: &job, files: &files, scratch: &scratch };
-    let footing = night.build_ledger(&mut site, &Asked::default(), |batch| {
-        rows += batch.num_rows();
-        writer.write(&batch).map_err(ReconcileError::from)
-    })?;
-    writer.finish()?;
-    if let Some(side) = footing.iter().find(|side| !side.holds()) {
-        return Err(format!("the night does not foot: {side:?}").into());
+/// A night that began.
+struct Night {
+    job: Job,
+    date: NaiveDate,
+    files: DayFiles,
+    began: Instant,
+    site: Site,
+    scratch: Scratch,
+}
+
+impl Night {
+    /// On the engine of the job, or by what a script left.
+    fn begin(folder: &Path, date: NaiveDate, script: Option<&Script>) -> Outcome<Night> {
+        let job = job::load(&folder.join("job.toml"), &|_| None)?;
+        let files = day_files(&job, date)?;
+        let began = Instant::now();
+        let site = match script {
+            Some(script) => Site::Script(ScriptResults::open(script, &in_place(&job))?),
+            None => Site::open(&job, in_place(&job))?,
+        };
+        let scratch = Scratch::new_in(&job.lake)?;
+        Ok(Night { job, date, files, began, site, scratch })
     }
-    let matched = began.elapsed();
-    eprintln!("{rows} coupons, ledger {:.2} s", matched.as_secs_f64());
-    if match_only {
-        return Ok(());
+
+    fn match_and_judge(mut self) -> Outcome<()> {
+        self.build_ledger()?;
+        self.judge()
     }
-    files.day.insert("coupon_ledger".to_owned(), path);
-    let mut breaks = Breaks::create(&place(&job, "breaks", date)?)?;
-    let (shortfall, decisions) = (Shortfall::default(), Decisions::default());
-    let night = Reconciliation { job: &job, files: &files, scratch: &scratch };
-    let judgement = night.judge(&mut site, &shortfall, &decisions, |row| breaks.push(row))?;
-    let count = breaks.finish()?;
-    let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
-    eprintln!("{count} breaks: {found:?}");
-    eprintln!("all {:.2} s", began.elapsed().as_secs_f64());
-    Ok(())
+
+    fn build_ledger(&mut self) -> Outcome<()> {
+        let path = place(&self.job, "coupon_ledger", self.date)?;
+        let contract = contract::contract("coupon_ledger");
+        let mut writer = Writer::create(&path, contract, &Provenance::default(), PartLimit::NONE)?.on_one_thread();
+        let mut rows = 0;
+        let Night { job, files, scratch, site, began, .. } = self;
+        let footing = Reconciliation { job, files, scratch }.build_ledger(site, &Asked::default(), |batch| {
+            rows += batch.num_rows();
+            writer.write(&batch).map_err(ReconcileError::from)
+        })?;
+        writer.finish()?;
+        if let Some(side) = footing.iter().find(|side| !side.holds()) {
+            return Err(format!("the night does not foot: {side:?}").into());
+        }
+        eprintln!("{rows} coupons, ledger {:.2} s", began.elapsed().as_secs_f64());
+        files.day.insert("coupon_ledger".to_owned(), path);
+        Ok(())
+    }
+
+    fn judge(&mut self) -> Outcome<()> {
+        let mut breaks = Breaks::create(&place(&self.job, "breaks", self.date)?)?;
+        let (shortfall, decisions) = (Shortfall::default(), Decisions::default());
+        let Night { job, files, scratch, site, began, .. } = self;
+        let night = Reconciliation { job, files, scratch };
+        let judgement = night.judge(site, &shortfall, &decisions, |row| breaks.push(row))?;
+        let count = breaks.finish()?;
+        let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
+        eprintln!("{count} breaks: {found:?}");
+        eprintln!("all {:.2} s", began.elapsed().as_secs_f64());
+        Ok(())
+    }
 }
 
 /// The breaks of a night on their way to their partition.
