@@ -8,7 +8,7 @@ use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, state
 use super::wire::card_dimension_row;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
-use crate::journal::Page;
+use crate::journal::{Page, StageJournal};
 use crate::quantity::{agreeing, counted};
 use crate::record::Card;
 use crate::stage::Stage;
@@ -31,12 +31,33 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     };
     let journal = night.journal.stage(STAGE.as_str())?;
     let mut issues = ask_all(night, &journal, PLACE, vec![(LIST.to_owned(), ())], async |()| list(mp).await).await?;
+    let listed = listed(&journal)?;
+    let ids: BTreeSet<&String> = named.union(&listed).collect();
+    issues.extend(ask_singly(night, mp, &journal, &ids).await?);
+    let (cards, unknown) = read(night, &journal, &ids)?;
+    let mut harvest = Harvest::complete(cards);
+    harvest.issues = issues;
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
+    tell_unknown(&unknown, &listed);
+    Ok(harvest.noting("unknown_cards", unknown.len()))
+}
+
+/// The cards of the journalled list.
+fn listed(journal: &StageJournal) -> Result<BTreeSet<String>, Issue> {
     let mut listed = BTreeSet::new();
     for page in journal.entry(LIST)?.iter().flat_map(|entry| &entry.pages) {
         let list: Option<CardIds> = read_page(&api::cards(0, PAGE_ROWS), page)?;
         listed.extend(list.map(|list| list.card_id_list).unwrap_or_default());
     }
-    let ids: BTreeSet<&String> = named.union(&listed).collect();
+    Ok(listed)
+}
+
+async fn ask_singly(
+    night: &Night<'_>,
+    mp: &Mp,
+    journal: &StageJournal,
+    ids: &BTreeSet<&String>,
+) -> Result<Vec<Issue>, Issue> {
     let questions = ids.iter().map(|id| (format!("card/{id}"), *id)).collect();
     let ask = async |id: &String| {
         let request = api::card(id);
@@ -44,24 +65,24 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
         told.and_then(|told| id_of(&told)).map_or(Ok(()), |told| require_echo(&request, id, &told))?;
         Ok(Some(vec![page]))
     };
-    issues.extend(ask_all(night, &journal, PLACE, questions, ask).await?);
-    let mut harvest = Harvest::complete(Vec::new());
-    harvest.issues = issues;
-    let mut unknown = Vec::new();
+    ask_all(night, journal, PLACE, questions, ask).await
+}
+
+/// The cards of the journalled answers, sorted by key, and the ids that card/get does not know.
+fn read(night: &Night<'_>, journal: &StageJournal, ids: &BTreeSet<&String>) -> Result<(Vec<Card>, Vec<String>), Issue> {
+    let (mut cards, mut unknown) = (Vec::new(), Vec::new());
     for entry in journal.entries()? {
         let id = entry.key.strip_prefix("card/").and_then(|id| ids.get(&id.to_owned()));
         let Some(id) = id else { continue };
         for page in &entry.pages {
             match read_page(&api::card(id), page)? {
-                Some(info) => harvest.rows.push(card_dimension_row(&info, id, night.imprint())),
+                Some(info) => cards.push(card_dimension_row(&info, id, night.imprint())),
                 None => unknown.push((*id).clone()),
             }
         }
     }
-    harvest.rows.sort_by(|a, b| a.card_id.cmp(&b.card_id));
-    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    tell_unknown(&unknown, &listed);
-    Ok(harvest.noting("unknown_cards", unknown.len()))
+    cards.sort_by(|a: &Card, b| a.card_id.cmp(&b.card_id));
+    Ok((cards, unknown))
 }
 
 /// A deleted card has figures for some more days. A card that is listed but unknown to card/get is odd: it is logged,

@@ -11,7 +11,7 @@ use super::wire::{code_of, coupon_code_row};
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::dataset::manifest::Intake;
-use crate::journal::Page;
+use crate::journal::{Entry, Page};
 use crate::quantity::counted;
 use crate::record::{CouponCode, Record, Stock};
 use crate::sorter::{Keeper, Kept, Room, Sorter};
@@ -40,24 +40,9 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
     let questions = pools.iter().map(|id| ((*id).to_owned(), *id)).collect();
     let ask = |stock_id| ask_pool(pay_v3, stock_id, appid, &meaning);
     let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
-    let mut codes = Sorter::new(&night.corner());
-    let mut intake = Intake::of(CouponCode::DATASET);
-    let mut odd = OddFields::default();
-    journal.visit(|entry| {
-        if pools.contains(&entry.key.as_str()) {
-            for page in &entry.pages {
-                intake.pages += 1;
-                let page = read_page(&request(&entry.key, appid, 0), page)?;
-                for item in page.map(|page| page.data).unwrap_or_default() {
-                    intake.read += 1;
-                    let code = coupon_code_row(&item, &entry.key, night.imprint())?;
-                    odd.see(&CodeInformation::SHAPE, code.extra.as_deref());
-                    codes.push(&code).map_err(Issue::unsorted)?;
-                }
-            }
-        }
-        Ok::<(), Issue>(())
-    })?;
+    let mut read = Pools::empty(night);
+    journal.visit(|entry| if pools.contains(&entry.key.as_str()) { read.take(&entry, appid) } else { Ok(()) })?;
+    let Pools { codes, mut intake, odd, .. } = read;
     let codes = first_of_each(codes, &night.corner()).map_err(Issue::unsorted)?;
     intake.repeated = intake.read - codes.len();
     let mut harvest = Harvest::complete(codes);
@@ -66,6 +51,37 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
     harvest.intake.push(intake);
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest.noting("odd_fields", odd.tell("code", "codes")))
+}
+
+/// What was read of journalled pools.
+struct Pools<'a> {
+    night: &'a Night<'a>,
+    codes: Sorter,
+    intake: Intake,
+    odd: OddFields,
+}
+
+impl<'a> Pools<'a> {
+    fn empty(night: &'a Night<'a>) -> Pools<'a> {
+        let codes = Sorter::new(&night.corner());
+        Pools { night, codes, intake: Intake::of(CouponCode::DATASET), odd: OddFields::default() }
+    }
+
+    /// Adds the pool of a stock.
+    fn take(&mut self, pool: &Entry, appid: Option<&str>) -> Result<(), Issue> {
+        let stock_id = &pool.key;
+        for page in &pool.pages {
+            self.intake.pages += 1;
+            let page = read_page(&request(stock_id, appid, 0), page)?;
+            for item in page.map(|page| page.data).unwrap_or_default() {
+                self.intake.read += 1;
+                let code = coupon_code_row(&item, stock_id, self.night.imprint())?;
+                self.odd.see(&CodeInformation::SHAPE, code.extra.as_deref());
+                self.codes.push(&code).map_err(Issue::unsorted)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A stock without an answer may have a pool: without its codes the dataset is not that of a merchant who has none. It

@@ -9,9 +9,11 @@ use super::odd_fields::OddFields;
 use super::wire::stock_row;
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
+use crate::journal::StageJournal;
 use crate::record::{CouponEvent, Stock};
 use crate::stage::Stage;
 use crate::wechat::oddity::Mendable;
+use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor;
 
 const STAGE: Stage = Stage::Stocks;
@@ -45,9 +47,26 @@ pub async fn extract(
         return Ok(Harvest::complete(Stocks::default()));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
-    let mut ids: BTreeSet<&str> = night.job.stock_ids.iter().map(String::as_str).collect();
-    ids.extend(seen.iter().map(String::as_str));
-    ids.extend(events.iter().map(|event| event.stock_id.as_str()));
+    let configured = night.job.stock_ids.iter().map(String::as_str);
+    let of_wallets = seen.iter().map(String::as_str);
+    let ids: BTreeSet<_> =
+        configured.chain(of_wallets).chain(events.iter().map(|event| event.stock_id.as_str())).collect();
+    let issues = ask(night, pay_v3, &journal, &ids).await?;
+    let count = ids.iter().filter(|id| !journal.contains(id)).count();
+    let unanswered = issues.first().filter(|_| count > 0).map(|issue| Unanswered { count, why: issue.kind });
+    let mut harvest = Harvest::complete(Stocks { details: Vec::new(), unanswered });
+    harvest.issues = issues;
+    let odd = read(night, &journal, &ids, &mut harvest)?;
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
+    Ok(harvest.noting("odd_fields", odd.tell("stock", "stocks")))
+}
+
+async fn ask(
+    night: &Night<'_>,
+    pay_v3: &PayV3,
+    journal: &StageJournal,
+    ids: &BTreeSet<&str>,
+) -> Result<Vec<Issue>, Issue> {
     let questions = ids.iter().map(|id| ((*id).to_owned(), *id)).collect();
     let ask = async |id: &str| {
         let request = busifavor::stock(id);
@@ -55,11 +74,16 @@ pub async fn extract(
         stock.map_or(Ok(()), |stock| require_echo(&request, id, &stock.stock_id))?;
         Ok(Some(vec![page]))
     };
-    let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
-    let count = ids.iter().filter(|id| !journal.contains(id)).count();
-    let unanswered = issues.first().filter(|_| count > 0).map(|issue| Unanswered { count, why: issue.kind });
-    let mut harvest = Harvest::complete(Stocks { details: Vec::new(), unanswered });
-    harvest.issues = issues;
+    ask_all(night, journal, PLACE, questions, ask).await
+}
+
+/// Adds the stocks of the journalled answers, sorted by key; those that WeChat does not know are issues.
+fn read(
+    night: &Night<'_>,
+    journal: &StageJournal,
+    ids: &BTreeSet<&str>,
+    harvest: &mut Harvest<Stocks>,
+) -> Result<OddFields, Issue> {
     let mut odd = OddFields::default();
     for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {
         let page = entry.pages.first().map(|page| read_page(&busifavor::stock(&entry.key), page));
@@ -73,8 +97,7 @@ pub async fn extract(
         }
     }
     harvest.rows.details.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
-    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest.noting("odd_fields", odd.tell("stock", "stocks")))
+    Ok(odd)
 }
 
 fn unknown(stock_id: &str) -> Issue {
