@@ -92,9 +92,8 @@ fn pages_under_way<'a>(calls: impl Iterator<Item = &'a NotedCall>) -> usize {
 
 /// Starts a night and kills it once the server has answered this many requests and keeps another one waiting.
 fn kill_after(shop: &Shop, wechat: &Wechat, answered: u64) {
-    let url = wechat.running().base_url();
     let stall = wechat.stall("/", answered);
-    let mut child = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]).spawn().unwrap();
+    let mut child = shop.run_command(wechat, &NIGHT).spawn().unwrap();
     stall.wait_for(&mut child);
     child.kill().unwrap();
     child.wait().unwrap();

@@ -328,8 +328,7 @@ fn run_with_file_limit(shop: &Shop, wechat: &Wechat, kilobytes: u32) -> Ending {
 }
 
 fn run_with_limit(shop: &Shop, wechat: &Wechat, limit: &str) -> Ending {
-    let url = wechat.running().base_url();
-    with_limit(&shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]), limit)
+    with_limit(&shop.run_command(wechat, &NIGHT), limit)
 }
 
 fn with_limit(run: &std::process::Command, limit: &str) -> Ending {

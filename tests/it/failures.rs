@@ -213,8 +213,7 @@ fn a_second_run_at_the_same_time_is_75_and_names_the_holder() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);
     let stall = wechat.stall("/v3/marketing/busifavor/stocks/", 0);
-    let url = wechat.running().base_url();
-    let mut first = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1]]).spawn().unwrap();
+    let mut first = shop.run_command(&wechat, &NIGHT).spawn().unwrap();
     stall.wait_for(&mut first);
     let second = shop.run(&wechat, &NIGHT);
     assert_fails(&second, 75, &[&format!("process {}", first.id())]);
@@ -248,8 +247,7 @@ fn no_secret_is_ever_shown_even_at_trace() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);
     wechat.play("[[fault]]\npath = \"/v3/\"\nkind = \"429\"\nevery = 5\n");
-    let url = wechat.running().base_url();
-    let mut command = shop.command(&["run", "job.toml", "--base-url", &url, NIGHT[0], NIGHT[1], "--summary"]);
+    let mut command = shop.run_command(&wechat, &[&NIGHT[..], &["--summary"]].concat());
     let ending = Ending::of(command.env("COUPON_RECON_LOG", "trace").output().unwrap());
     assert_eq!(ending.code, 0, "{}", ending.stderr);
     assert!(ending.stderr.contains("TRACE") || ending.stderr.contains("DEBUG"), "the log must be on");

@@ -106,8 +106,7 @@ fn a_data_interval_runs_its_days_and_an_empty_one_is_refused() {
 fn a_data_interval_in_the_environment_and_who_called_stand_in_the_manifest() {
     let shop = Shop::of_seed(43);
     let wechat = shop.serve(None);
-    let url = wechat.running().base_url();
-    let mut command = shop.command(&["run", "job.toml", "--base-url", &url]);
+    let mut command = shop.run_command(&wechat, &[]);
     command
         .env("RECON_INTERVAL_START", "2026-11-18 12:00:00+08:00")
         .env("RECON_INTERVAL_END", "2026-11-19 12:00:00+08:00");

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 
 use coupon_recon::clock::World;
 use coupon_recon::dataset::partition::read_rows;
@@ -12,7 +13,7 @@ use coupon_recon::record::{BreakStatus, SubsidyReturn};
 use coupon_recon::simulator::generate::Recipe;
 use serde_json::{Value, json};
 
-use crate::support::{Ending, Shop, Wechat, day};
+use crate::support::{ClosedPort, Ending, Shop, Wechat, day};
 
 const DATE: &str = "2026-11-20";
 const USE: &str = "POST /v3/marketing/busifavor/coupons/use";
@@ -59,15 +60,18 @@ fn rewrite(shop: &Shop, plan: &Value) {
     std::fs::write(shop.path("plan.json"), format!("{plan:#}\n")).unwrap();
 }
 
+/// `apply` of the plan as it is now, at this address.
+fn applying(shop: &Shop, url: &str) -> Command {
+    shop.command(&["apply", "plan.json", "--approve", &approval(shop), "--base-url", url])
+}
+
 fn apply(shop: &Shop, wechat: &Wechat) -> Ending {
-    let url = wechat.running().base_url();
-    shop.program(&["apply", "plan.json", "--approve", &approval(shop), "--base-url", &url])
+    Ending::of(applying(shop, &wechat.running().base_url()).output().unwrap())
 }
 
 /// As `apply`, killed at a commit point; whether it was.
 fn apply_dying(shop: &Shop, wechat: &Wechat, at: &str) -> bool {
-    let url = wechat.running().base_url();
-    let mut command = shop.command(&["apply", "plan.json", "--approve", &approval(shop), "--base-url", &url]);
+    let mut command = applying(shop, &wechat.running().base_url());
     command.env("COUPON_RECON_DIE_AT", at).output().unwrap().status.signal() == Some(9)
 }
 
@@ -481,8 +485,8 @@ fn a_decision_that_was_written_after_the_night_holds_its_call_back() {
 fn a_call_that_never_left_the_machine_is_made_by_the_next_apply() {
     let (shop, wechat) = reconciled();
     let plan = plan(&shop, &["--rule", "AO03,AO14"]);
-    let cut_off =
-        shop.program(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", "http://127.0.0.1:1"]);
+    let closed = ClosedPort::reserve();
+    let cut_off = Ending::of(applying(&shop, &closed.url()).output().unwrap());
     assert_eq!((cut_off.code, &cut_off.json()["untried"]), (69, &json!(calls(&plan) - 1)), "{}", cut_off.stderr);
     let done = apply(&shop, &wechat);
     assert_eq!((done.code, &done.json()["done"]), (0, &json!(calls(&plan))), "{}", done.stderr);
@@ -492,9 +496,8 @@ fn a_call_that_never_left_the_machine_is_made_by_the_next_apply() {
 fn an_answer_that_cannot_be_kept_is_told_and_ends_the_calls() {
     let (shop, wechat) = reconciled();
     plan(&shop, &["--rule", "AO14"]);
-    let url = wechat.running().base_url();
-    let apply_in_little_room = shop.command(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", &url]);
-    let mut command = std::process::Command::new("sh");
+    let apply_in_little_room = applying(&shop, &wechat.running().base_url());
+    let mut command = Command::new("sh");
     command.args(["-c", "ulimit -f 1; exec \"$0\" \"$@\""]).arg(apply_in_little_room.get_program());
     command.args(apply_in_little_room.get_args()).current_dir(shop.path(""));
     let ending = Ending::of(command.output().unwrap());
@@ -527,9 +530,7 @@ fn neither_a_second_apply_nor_a_night_works_beside_an_apply() {
     let (shop, wechat) = reconciled();
     let planned = plan(&shop, &["--rule", "SU01"]);
     let stall = wechat.stall("/v3/marketing/busifavor/subsidy/", 0);
-    let url = wechat.running().base_url();
-    let mut first =
-        shop.command(&["apply", "plan.json", "--approve", &approval(&shop), "--base-url", &url]).spawn().unwrap();
+    let mut first = applying(&shop, &wechat.running().base_url()).spawn().unwrap();
     stall.wait_for(&mut first);
     for ending in [apply(&shop, &wechat), shop.run(&wechat, &["--date", DATE])] {
         assert!(ending.code == 75 && ending.stdout.is_empty(), "{}{}", ending.stdout, ending.stderr);

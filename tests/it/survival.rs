@@ -9,8 +9,7 @@ const WALLETS: &str = "/v3/marketing/busifavor/users/";
 const SOME_PAGES: u64 = 40;
 
 fn start(shop: &Shop, wechat: &Wechat) -> Child {
-    let url = wechat.running().base_url();
-    shop.command(&["run", "job.toml", "--base-url", &url, "--date", "2026-11-18"]).spawn().unwrap()
+    shop.run_command(wechat, &["--date", "2026-11-18"]).spawn().unwrap()
 }
 
 #[test]
@@ -69,8 +68,7 @@ fn a_night_that_is_to_outlive_its_terminal_does() {
     let shop = Shop::of_seed(22);
     let wechat = shop.serve(None);
     let stall = wechat.stall(WALLETS, SOME_PAGES);
-    let url = wechat.running().base_url();
-    let night = shop.command(&["run", "job.toml", "--base-url", &url, "--date", "2026-11-18"]);
+    let night = shop.run_command(&wechat, &["--date", "2026-11-18"]);
     // As `nohup` does: the signal is ignored from the start.
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(night.get_program()).args(night.get_args());

@@ -221,8 +221,7 @@ fn the_robot_hears_of_changes_only_and_its_address_is_never_shown() {
     // A robot that refuses a message does not fail the night, and gets the message next time.
     let refusing = Receiver::answering(200, "{\"errcode\":93000,\"errmsg\":\"invalid webhook url\"}");
     std::fs::write(shop.path("secrets/webhook.url"), address.replace(&receiver.url, &refusing.url)).unwrap();
-    let mut command =
-        shop.command(&["run", "job.toml", "--base-url", &wechat.running().base_url(), "--date", "2026-11-20"]);
+    let mut command = shop.run_command(&wechat, &["--date", "2026-11-20"]);
     let ending = Ending::of(command.env("COUPON_RECON_LOG", "trace").output().unwrap());
     assert_eq!(ending.code, 0, "{}", ending.stderr);
     assert!(ending.stderr.contains("93000") && !ending.stderr.contains("693axxx6"), "{}", ending.stderr);

@@ -160,10 +160,8 @@ impl Desk {
     /// A run that ends before it was killed is killed earlier next time.
     fn die_after(&self, night: Night, part: f64) -> bool {
         use std::os::unix::process::ExitStatusExt;
-        let url = self.wechat.running().base_url();
         (0..20).any(|earlier| {
-            let arguments = ["run", "job.toml", "--base-url", &url, "--date", night.date()];
-            let mut child = self.shop.command(&arguments).spawn().unwrap();
+            let mut child = self.shop.run_command(&self.wechat, &["--date", night.date()]).spawn().unwrap();
             std::thread::sleep(self.night.mul_f64(part * 0.8_f64.powi(earlier)));
             child.kill().unwrap();
             child.wait_with_output().unwrap().status.signal() == Some(9)

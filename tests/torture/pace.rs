@@ -22,8 +22,7 @@ pub fn run() -> Line {
     // The world stands still: what happens in it meanwhile is no fault of the night.
     let wechat = shop.serve(Some(shop.now()));
     wechat.play(&format!("[[fault]]\npath = \"/v3/\"\nkind = \"slow\"\ndelay_ms = {LATENCY_MS}\n"));
-    let url = wechat.running().base_url();
-    let child = shop.command(&["run", "job.toml", "--base-url", &url, "--date", "2026-11-18"]).spawn().unwrap();
+    let child = shop.run_command(&wechat, &["--date", "2026-11-18"]).spawn().unwrap();
     let (requests, took) = watch(&wechat);
     let ending = Ending::of(child.wait_with_output().unwrap());
     assert_eq!(ending.code, 0, "{}", ending.stderr);

@@ -15,9 +15,7 @@ static OF_THE_RUN: LazyLock<Regex> =
 
 /// Runs a night to its end; returns its commit points in order.
 pub fn of_a_run(shop: &Shop, wechat: &Wechat, arguments: &[&str]) -> Vec<String> {
-    let url = wechat.running().base_url();
-    let mut command =
-        shop.command(&[&["run", "job.toml", "--base-url", &url, "--log-format", "json"], arguments].concat());
+    let mut command = shop.run_command(wechat, &[&["--log-format", "json"], arguments].concat());
     let output = command.env("COUPON_RECON_LOG", "coupon_recon::durable=trace").output().unwrap();
     let log = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(0), "{log}");

@@ -157,8 +157,13 @@ impl Shop {
 
     /// `coupon-recon run JOB ARGUMENTS` against `wechat`.
     pub fn run(&self, wechat: &Wechat, arguments: &[&str]) -> Ending {
+        Ending::of(self.run_command(wechat, arguments).output().unwrap())
+    }
+
+    /// The command itself, for tests that start it without waiting or change its environment.
+    pub fn run_command(&self, wechat: &Wechat, arguments: &[&str]) -> Command {
         let url = wechat.running().base_url();
-        self.program(&[&["run", "job.toml", "--base-url", &url], arguments].concat())
+        self.command(&[&["run", "job.toml", "--base-url", &url], arguments].concat())
     }
 
     /// Removes what is published and makes it again from the journals, without a network.
@@ -183,9 +188,7 @@ impl Shop {
     /// Runs a night in which the program is killed at a commit point; whether it was.
     pub fn run_dying(&self, wechat: &Wechat, at: &str, arguments: &[&str]) -> bool {
         use std::os::unix::process::ExitStatusExt;
-        let url = wechat.running().base_url();
-        let mut command = self.command(&[&["run", "job.toml", "--base-url", &url], arguments].concat());
-        let output = command.env("COUPON_RECON_DIE_AT", at).output().unwrap();
+        let output = self.run_command(wechat, arguments).env("COUPON_RECON_DIE_AT", at).output().unwrap();
         output.status.signal() == Some(9)
     }
 
@@ -224,7 +227,7 @@ impl Shop {
         Ending::of(self.command(arguments).output().unwrap())
     }
 
-    /// The command itself, for tests that start it without waiting.
+    /// As `program`, not started yet.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_at(&self.now().to_rfc3339(), arguments)
     }
