@@ -6,8 +6,8 @@
 mod blocks;
 mod buffer;
 mod head;
-mod kept;
 mod join_side;
+mod kept;
 mod loser_tree;
 mod merge;
 mod packed_rows;

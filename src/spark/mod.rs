@@ -3,9 +3,9 @@
 
 #![expect(clippy::result_large_err, reason = "the large error is the client's own, and its calls give it")]
 
-mod probe;
 mod error;
 mod local;
+mod probe;
 mod watch;
 
 use std::io::Cursor;
