@@ -4,6 +4,7 @@ happens on the way. Usage: nights.py PROGRAM MERCHANT BASE_URL ENDPOINT [--check
 Every request of the program goes through a gate (gate.py), so that it is known in which order objects are
 put, and a run can be ended or held at a certain put and not at some moment."""
 
+import datetime
 import hashlib
 import json
 import os
@@ -14,13 +15,17 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 
 import boto3
 
 import readers
 from gate import Gate
 
-NOW, LATER = "2026-11-21T12:00:00+08:00", "2026-11-21T12:04:00+08:00"
+# The simulator was started with this instant, and its clock goes on: WeChat refuses who is five minutes off.
+NOW, BEGAN = datetime.datetime.fromisoformat("2026-11-21T12:00:00+08:00"), time.monotonic()
+# Longer than the lease of a run that was killed, and less than WeChat refuses.
+LATER_SECONDS = 240
 DATES = ["2026-11-18", "2026-11-19", "2026-11-20"]
 BUCKET = "coupons"
 KEY_ID, SECRET = "recon-key-id", "recon-secret-key-that-nobody-may-see"
@@ -48,9 +53,7 @@ class Desk:
         """The merchant's job file with its lake in the bucket."""
         text = (self.merchant / "job.toml").read_text(encoding="utf-8")
         place = f'lake = "s3://{bucket}/{prefix}"\nwork_dir = "../work/{work}"'
-        text = text.replace('lake = "../out/lake"', place).replace(
-            "retry_deadline_seconds = 120", "retry_deadline_seconds = 5"
-        )
+        text = text.replace('lake = "../out/lake"', place)
         store = f'[store]\nendpoint = "{endpoint or self.gate.url}"\n\n[pay_v3]'
         path = self.merchant / f"{bucket}-{prefix}-{work}.toml"
         path.write_text(text.replace("[pay_v3]", store, 1), encoding="utf-8")
@@ -59,9 +62,9 @@ class Desk:
     def work(self, name: str) -> pathlib.Path:
         return self.merchant.parent / "work" / name
 
-    def start(self, *arguments, now: str = NOW, secret: str = SECRET) -> subprocess.Popen:
+    def start(self, *arguments, now: str | None = None, secret: str = SECRET) -> subprocess.Popen:
         env = os.environ | {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": secret, "COUPON_RECON_LOG": "debug"}
-        command = [self.program, "--now", now, *map(str, arguments)]
+        command = [self.program, "--now", now or clock(), *map(str, arguments)]
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self, process: subprocess.Popen) -> tuple[int, str, str]:
@@ -96,6 +99,16 @@ class Desk:
         """The same of the lake in a folder."""
         files = [it for part in ("datasets", "reports") for it in (self.lake / part).rglob("*") if it.is_file()]
         return {str(it.relative_to(self.lake)): it.read_bytes() for it in files}
+
+
+def clock(ahead_seconds: float = 0) -> str:
+    """What the clock of this machine shows, or of one that is ahead of it."""
+    return (NOW + datetime.timedelta(seconds=time.monotonic() - BEGAN + ahead_seconds)).isoformat()
+
+
+def later() -> str:
+    """When the lease of a run that was killed just now has run out."""
+    return clock(LATER_SECONDS)
 
 
 def main() -> int:
@@ -237,13 +250,15 @@ def another_key_for_openids_is_told_before_a_night(desk: Desk) -> None:
 def a_run_killed_while_it_asks_goes_on_in_another_folder(desk: Desk) -> None:
     job, journal = desk.job("killed", "first"), "killed/journal/"
     arguments = ["run", job, "--date", DATES[0], "--base-url", desk.base_url]
-    kill_at(desk, arguments, lambda method, key: key.startswith(journal) and len(desk.objects(journal)) > 1)
+    # The clock of the second run shows what that of the first showed: the lease has not run out, however slow this machine is.
+    began = clock()
+    kill_at(desk, arguments, lambda method, key: key.startswith(journal) and len(desk.objects(journal)) > 1, now=began)
     kept = desk.objects(journal)
     assert kept and not desk.objects("killed/datasets/")
     elsewhere = desk.job("killed", "second")
-    code, _, err = desk.call("run", elsewhere, "--date", DATES[0], "--base-url", desk.base_url)
+    code, _, err = desk.call("run", elsewhere, "--date", DATES[0], "--base-url", desk.base_url, now=began)
     assert code == 75 and "another run holds the lake: process" in err and "if it died" in err, err
-    [line] = desk.run(elsewhere, "--date", DATES[0], now=LATER)
+    [line] = desk.run(elsewhere, "--date", DATES[0], now=later())
     taken = sum(stage["from_journal"] for stage in manifest_of(desk, line)["stages"])
     assert taken > 0, "what was journalled is not asked again"
     of_date = {key: body for key, body in desk.in_folder().items() if f"dt={DATES[0]}" in key}
@@ -263,11 +278,11 @@ def a_run_killed_while_it_publishes_leaves_old_or_new_and_is_completed(desk: Des
             return len(seen) == number
 
         # The lease of the killed run belongs to this work folder: nobody waits for it to run out.
-        kill_at(desk, arguments, at_the_put, now=LATER)
+        kill_at(desk, arguments, at_the_put, now=later())
         for key, body in desk.published("killed").items():
             assert expected[key] == body, f"{key} is neither old nor new"
         assert not [key for key in desk.objects(f"killed/runs/{DATES[1]}/") if key.endswith("manifest.json")]
-    [line] = desk.run(job, "--date", DATES[1], now=LATER)
+    [line] = desk.run(job, "--date", DATES[1], now=later())
     assert line["requests"] == 0, line
     same(desk.published("killed"), {key: body for key, body in expected.items() if f"dt={DATES[2]}" not in key})
 
@@ -295,9 +310,14 @@ def what_is_wrong_is_told_with_its_exit_code(desk: Desk) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         closed = f"http://127.0.0.1:{free.getsockname()[1]}"
+    unreachable = desk.job("p", "nonet", endpoint=closed)
+    text = unreachable.read_text(encoding="utf-8")
+    assert "retry_deadline_seconds = 120" in text, text
+    # Nobody ever answers there, so nobody can be late.
+    unreachable.write_text(text.replace("retry_deadline_seconds = 120", "retry_deadline_seconds = 5"), encoding="utf-8")
     cases = [
         (desk.job("p", "nobucket", bucket="not-there"), 2, "there is no such bucket"),
-        (desk.job("p", "nonet", endpoint=closed), 69, "cannot be reached"),
+        (unreachable, 69, "cannot be reached"),
     ]
     foreign = desk.work("foreign")
     foreign.mkdir(parents=True)
@@ -328,7 +348,7 @@ def no_secret_was_shown(desk: Desk) -> None:
             assert not file.is_file() or SECRET.encode() not in file.read_bytes(), file
 
 
-def kill_at(desk: Desk, arguments: list, is_here, now: str = NOW) -> None:
+def kill_at(desk: Desk, arguments: list, is_here, now: str | None = None) -> None:
     """Ends the program without a word before the request passes at which `is_here` says so."""
     process = desk.start(*arguments, now=now)
     killed = threading.Event()
