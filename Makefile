@@ -279,7 +279,8 @@ test-pack: build $(VENV)/.pack ## The finance pack in Chromium and LibreOffice; 
 $(VENV)/.pack: tests/pack/requirements.txt
 	test -d $(VENV) || python3 -m venv $(VENV)
 	$(VENV)/bin/pip install --quiet --requirement $<
-	command -v chromium soffice pdftoppm >/dev/null && fc-list :lang=zh | grep -q . || { apt-get update -qq && \
+	command -v chromium >/dev/null && command -v soffice >/dev/null && command -v pdftoppm >/dev/null && \
+	  fc-list :lang=zh | grep -q . || { apt-get update -qq && \
 	  apt-get install -qq -y --no-install-recommends chromium libreoffice-calc-nogui poppler-utils fonts-noto-cjk; }
 	touch $@
 
