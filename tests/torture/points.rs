@@ -9,9 +9,11 @@ use regex::Regex;
 use crate::support::{Shop, Wechat};
 
 /// What differs from run to run in a path: the id of the run; length and checksum of a segment, which
-/// holds the time of each answer.
-static OF_THE_RUN: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?P<before>/runs/[-\d]+/|/\d{5}-)(\d+T\d+Z-[0-9a-f]+|\d+-[0-9a-f]{16})").unwrap());
+/// holds the time of each answer; the checksum of a bill, which is zipped anew for each download.
+static OF_THE_RUN: LazyLock<Regex> = LazyLock::new(|| {
+    let varying = r"\d+T\d+Z-[0-9a-f]+|\d+-[0-9a-f]{16}|[0-9a-f]{64}";
+    Regex::new(&format!(r"(?P<before>/runs/[-\d]+/|/\d{{5}}-|/bills/files/)({varying})")).unwrap()
+});
 
 /// Runs a night to its end; returns its commit points in order.
 pub fn of_a_run(shop: &Shop, wechat: &Wechat, arguments: &[&str]) -> Vec<String> {
