@@ -321,12 +321,58 @@ fn innermost(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
     use super::*;
+
+    fn question(target: &str) -> Outgoing {
+        Outgoing { method: Method::GET, target: target.into(), headers: vec![], body: Bytes::new() }
+    }
 
     fn assembled(target: &str) -> Result<String, TransportError> {
         let base = Url::parse("http://127.0.0.1:9/ignored").unwrap();
-        let outgoing = Outgoing { method: Method::GET, target: target.into(), headers: vec![], body: Bytes::new() };
-        assemble(&base, &outgoing).map(|request| request.url().to_string())
+        assemble(&base, &question(target)).map(|request| request.url().to_string())
+    }
+
+    /// An answer of which `begun` came, and the server, which sends no more of its own accord and does not hang up.
+    async fn under_way(begun: &[u8]) -> (Incoming, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+        let client = Client::builder().no_proxy().build().unwrap();
+        let answer = async {
+            let mut server = listener.accept().await.unwrap().0;
+            server.read(&mut [0; 1024]).await.unwrap();
+            server.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n").await.unwrap();
+            server.write_all(begun).await.unwrap();
+            server
+        };
+        let question = question("/bill");
+        let (incoming, server) = tokio::join!(send(&client, &base, &question, Duration::from_secs(60)), answer);
+        (incoming.unwrap(), server)
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_go_on_is_given_up_when_the_patience_ends() {
+        let (mut incoming, _server) = under_way(b"x").await;
+        assert_eq!(incoming.chunk().await.unwrap().unwrap(), "x");
+        // What never comes is not there at once either.
+        incoming.patience = Box::pin(tokio::time::sleep(Duration::ZERO));
+        let told = incoming.chunk().await.unwrap_err().to_string();
+        assert!(told.ends_with("did not answer within 60000 ms"), "{told}");
+    }
+
+    #[tokio::test]
+    async fn a_body_that_drips_wins_no_time_before_it_has_brought_enough() {
+        let (mut incoming, mut server) = under_way(&[b'x'; LEAST_BYTES - 1]).await;
+        let first = incoming.patience.deadline();
+        while incoming.brought < LEAST_BYTES - 1 {
+            incoming.chunk().await.unwrap();
+            assert_eq!(incoming.patience.deadline(), first);
+        }
+        server.write_all(b"x").await.unwrap();
+        incoming.chunk().await.unwrap();
+        assert!(incoming.patience.deadline() > first && incoming.brought == 0);
     }
 
     #[test]
@@ -344,8 +390,6 @@ mod tests {
 
     #[test]
     fn debug_of_a_request_shows_no_query() {
-        let outgoing =
-            Outgoing { method: Method::GET, target: "/x?access_token=T".into(), headers: vec![], body: Bytes::new() };
-        assert_eq!(format!("{outgoing:?}"), "GET /x");
+        assert_eq!(format!("{:?}", question("/x?access_token=T")), "GET /x");
     }
 }
