@@ -5,7 +5,9 @@ Every request of the program goes through a gate (gate.py), so that it is known 
 put, and a run can be ended or held at a certain put and not at some moment."""
 
 import datetime
+import email.utils
 import hashlib
+import http.client
 import json
 import os
 import pathlib
@@ -15,15 +17,13 @@ import socket
 import subprocess
 import sys
 import threading
-import time
+import urllib.parse
 
 import boto3
 
 import readers
 from gate import Gate
 
-# The simulator was started with this instant, and its clock goes on: WeChat refuses who is five minutes off.
-NOW, BEGAN = datetime.datetime.fromisoformat("2026-11-21T12:00:00+08:00"), time.monotonic()
 # Longer than the lease of a run that was killed, and less than WeChat refuses.
 LATER_SECONDS = 240
 DATES = ["2026-11-18", "2026-11-19", "2026-11-20"]
@@ -48,6 +48,16 @@ class Desk:
             config=boto3.session.Config(s3={"addressing_style": "path"}),
         )
         self.said: list[str] = []
+        self.simulator_ahead = date_of(base_url) - datetime.datetime.now(datetime.timezone.utc)
+
+    def clock(self, ahead_seconds: float = 0) -> str:
+        """What the clock of the simulator shows, which goes on: WeChat refuses who is five minutes off."""
+        ahead = self.simulator_ahead + datetime.timedelta(seconds=ahead_seconds)
+        return (datetime.datetime.now(datetime.timezone.utc) + ahead).isoformat()
+
+    def later(self) -> str:
+        """When the lease of a run that was killed just now has run out."""
+        return self.clock(LATER_SECONDS)
 
     def job(self, prefix: str, work: str, endpoint: str | None = None, bucket: str = BUCKET) -> pathlib.Path:
         """The merchant's job file with its lake in the bucket."""
@@ -64,7 +74,7 @@ class Desk:
 
     def start(self, *arguments, now: str | None = None, secret: str = SECRET) -> subprocess.Popen:
         env = os.environ | {"AWS_ACCESS_KEY_ID": KEY_ID, "AWS_SECRET_ACCESS_KEY": secret, "COUPON_RECON_LOG": "debug"}
-        command = [self.program, "--now", now or clock(), *map(str, arguments)]
+        command = [self.program, "--now", now or self.clock(), *map(str, arguments)]
         return subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
     def end(self, process: subprocess.Popen) -> tuple[int, str, str]:
@@ -101,14 +111,11 @@ class Desk:
         return {str(it.relative_to(self.lake)): it.read_bytes() for it in files}
 
 
-def clock(ahead_seconds: float = 0) -> str:
-    """What the clock of this machine shows, or of one that is ahead of it."""
-    return (NOW + datetime.timedelta(seconds=time.monotonic() - BEGAN + ahead_seconds)).isoformat()
-
-
-def later() -> str:
-    """When the lease of a run that was killed just now has run out."""
-    return clock(LATER_SECONDS)
+def date_of(url: str) -> datetime.datetime:
+    """What the clock of a server shows."""
+    connection = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=60)
+    connection.request("GET", "/")
+    return email.utils.parsedate_to_datetime(connection.getresponse().headers["Date"])
 
 
 def main() -> int:
@@ -251,14 +258,14 @@ def a_run_killed_while_it_asks_goes_on_in_another_folder(desk: Desk) -> None:
     job, journal = desk.job("killed", "first"), "killed/journal/"
     arguments = ["run", job, "--date", DATES[0], "--base-url", desk.base_url]
     # The clock of the second run shows what that of the first showed: the lease has not run out, however slow this machine is.
-    began = clock()
+    began = desk.clock()
     kill_at(desk, arguments, lambda method, key: key.startswith(journal) and len(desk.objects(journal)) > 1, now=began)
     kept = desk.objects(journal)
     assert kept and not desk.objects("killed/datasets/")
     elsewhere = desk.job("killed", "second")
     code, _, err = desk.call("run", elsewhere, "--date", DATES[0], "--base-url", desk.base_url, now=began)
     assert code == 75 and "another run holds the lake: process" in err and "if it died" in err, err
-    [line] = desk.run(elsewhere, "--date", DATES[0], now=later())
+    [line] = desk.run(elsewhere, "--date", DATES[0], now=desk.later())
     taken = sum(stage["from_journal"] for stage in manifest_of(desk, line)["stages"])
     assert taken > 0, "what was journalled is not asked again"
     of_date = {key: body for key, body in desk.in_folder().items() if f"dt={DATES[0]}" in key}
@@ -278,11 +285,11 @@ def a_run_killed_while_it_publishes_leaves_old_or_new_and_is_completed(desk: Des
             return len(seen) == number
 
         # The lease of the killed run belongs to this work folder: nobody waits for it to run out.
-        kill_at(desk, arguments, at_the_put, now=later())
+        kill_at(desk, arguments, at_the_put, now=desk.later())
         for key, body in desk.published("killed").items():
             assert expected[key] == body, f"{key} is neither old nor new"
         assert not [key for key in desk.objects(f"killed/runs/{DATES[1]}/") if key.endswith("manifest.json")]
-    [line] = desk.run(job, "--date", DATES[1], now=later())
+    [line] = desk.run(job, "--date", DATES[1], now=desk.later())
     assert line["requests"] == 0, line
     same(desk.published("killed"), {key: body for key, body in expected.items() if f"dt={DATES[2]}" not in key})
 
