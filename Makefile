@@ -93,7 +93,7 @@ ENGINE_NIGHTS = rm -rf out/engines/$(1)-nights && mkdir -p out/engines && \
 lint-spark: $(PROTOC)/.ready # Apart from lint, because it compiles the dependencies of the Spark client
 	$(WITH_PROTOC) cargo clippy --locked --features spark --lib --bins --tests -- -D warnings
 
-test-spark: $(SPARK)/.ready $(SAIL)/.ready lakes lint-spark build-spark ## A real Spark (master, two workers, Connect server) publishes the same bytes, an executor killed on the way
+test-spark: $(SPARK)/.ready $(SAIL)/.ready lakes lint-spark build-spark ## A real Spark (Java 17; master, two workers, Connect server) publishes the same bytes, an executor killed on the way
 	$(SPARK)/bin/python tests/engines/cluster.py run out/engines/spark $(MAKE) on-spark REMOTE={remote}
 
 on-spark: # What test-spark does once there is a Spark
@@ -122,7 +122,7 @@ $(PROTOC)/.ready: tests/engines/requirements-protoc.txt
 $(SAIL)/.ready: tests/engines/requirements.txt
 	python3 -m venv $(SAIL) && $(SAIL)/bin/pip install --quiet --requirement $< && touch $@
 
-torture: ## Kills at every commit point and at random moments, the rate, a soak with faults; TORTURE_KILLS, SOAK_REQUESTS, SOAK_RATE
+torture: ## Kills at every commit point and at random moments, the rate, a soak with faults; TORTURE_KILLS, TORTURE_LANES, SOAK_REQUESTS, SOAK_RATE
 	@chmod 600 sample-data/secrets/*
 	cargo test --locked --test torture
 
@@ -157,7 +157,7 @@ test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we 
 	$(PROGRAM) generate out/peers/merchant --users 60 --seed 7 >/dev/null
 	$(PEERS)/bin/python tests/peers/verify_requests.py target/debug/examples/signed_requests out/peers/merchant 600
 
-test-peers: build $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## SDKs of others talk to the simulator
+test-peers: build $(PEERS)/.sdks tests/peers/node/node_modules/.ready ## SDKs of others talk to the simulator (Node.js)
 	@mkdir -p out/peers && rm -rf out/peers/merchant
 	$(PROGRAM) generate out/peers/merchant --users 60 --seed 7 >/dev/null
 	$(PROGRAM) simulate out/peers/merchant --listen 127.0.0.1:0 --world-now $(DEMO_NOW) -- \
@@ -268,7 +268,7 @@ $(WATCHING)/.ready: tests/watching/requirements.txt
 	python3 -m venv $(WATCHING) && $(WATCHING)/bin/pip install --quiet --requirement $< && touch $@
 
 # Four weeks, so that the trend has some, and a long list.
-test-pack: build $(VENV)/.pack ## The finance pack in Chromium and LibreOffice; pictures under out/pack/pictures
+test-pack: build $(VENV)/.pack ## The finance pack in Chromium and LibreOffice (Debian packages); pictures under out/pack/pictures
 	rm -rf out/pack && $(PROGRAM) generate out/pack/merchant --users 280 --nights 28 --first-date 2026-10-24 --seed 7 >/dev/null
 	chmod 600 out/pack/merchant/secrets/*
 	$(PROGRAM) --now $(DEMO_NOW) simulate out/pack/merchant --listen 127.0.0.1:0 -- \
