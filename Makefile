@@ -5,6 +5,8 @@ SHELL := bash
 # The demo pretends it is the noon after the last sample night, whenever it is run.
 DEMO_NOW := 2026-11-21T12:00:00+08:00
 PROGRAM  := target/debug/coupon-recon
+# Where the recipes look for what was compiled, whatever the environment or a configuration of cargo says.
+export CARGO_TARGET_DIR := $(CURDIR)/target
 VENV     := .venv
 CONTRACTS := .venv-contracts
 PEERS    := .venv-peers
