@@ -56,7 +56,7 @@ fn read(text: &str, problems: &mut Problems) -> Option<JobFile> {
         Ok(document) => Some(JobFile::from_table(document.as_table(), &Place::default(), problems)),
         Err(error) => {
             // The parser's own message repeats the line, which may contain a secret.
-            let place = Place { key: String::new(), byte: error.span().map(|span| span.start) };
+            let place = Place { byte: error.span().map(|span| span.start), ..Place::default() };
             problems.add(&place, format!("not TOML: {}", error.message().trim().replace('\n', ", ")));
             None
         }

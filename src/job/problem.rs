@@ -50,12 +50,15 @@ impl JobProblems {
     /// A file that could not be read.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> JobProblems {
         let hint = match error.kind() {
-            std::io::ErrorKind::InvalidData => "save it as UTF-8",
-            std::io::ErrorKind::PermissionDenied => "the user who runs this must be allowed to read it",
-            _ => "give the path of a job file such as `jobs/nightly.toml`",
+            std::io::ErrorKind::InvalidData => "save it as UTF-8".to_owned(),
+            std::io::ErrorKind::PermissionDenied => "the user who runs this must be allowed to read it".to_owned(),
+            std::io::ErrorKind::IsADirectory => {
+                format!("give the file in that folder, such as `{}`", path.join("job.toml").display())
+            }
+            _ => "give the path of a job file such as `jobs/nightly.toml`".to_owned(),
         };
         let text = format!("the job file cannot be read: {error}");
-        let problem = Problem { line: None, column: None, text, hint: Some(hint.to_owned()) };
+        let problem = Problem { line: None, column: None, text, hint: Some(hint) };
         JobProblems { path: path.to_owned(), problems: vec![problem], rules: Box::default() }
     }
 
@@ -84,13 +87,20 @@ pub(super) struct Place {
     pub(super) key: String,
     /// Byte offset; `None` for the file itself.
     pub(super) byte: Option<usize>,
+    /// Which `[[section]]` of its name it belongs to, counted from 0.
+    pub(super) entry: usize,
 }
 
 impl Place {
     /// The place of key `name` in this section.
     pub(super) fn child(&self, name: &str, byte: Option<usize>) -> Place {
         let key = if self.key.is_empty() { name.to_owned() } else { format!("{}.{name}", self.key) };
-        Place { key, byte: byte.or(self.byte) }
+        Place { key, byte: byte.or(self.byte), entry: self.entry }
+    }
+
+    /// What it is called, wherever it stands.
+    fn name(&self) -> (String, usize) {
+        (self.key.clone(), self.entry)
     }
 }
 
@@ -99,13 +109,13 @@ impl Place {
 pub(super) struct Problems<'t> {
     text: &'t str,
     found: Vec<(usize, Problem)>,
-    inline_secrets: BTreeSet<String>,
+    told: BTreeSet<(String, usize)>,
 }
 
 impl<'t> Problems<'t> {
     /// Empty, for a file with this text.
     pub(super) fn new(text: &'t str) -> Problems<'t> {
-        Problems { text, found: Vec::new(), inline_secrets: BTreeSet::new() }
+        Problems { text, found: Vec::new(), told: BTreeSet::new() }
     }
 
     /// Adds a problem.
@@ -118,14 +128,15 @@ impl<'t> Problems<'t> {
         self.push(place, text.into(), Some(hint.into()));
     }
 
-    /// Records that a secret was written in the file, so that it is not reported as missing too.
-    pub(super) fn note_inline_secret(&mut self, key: &str) {
-        self.inline_secrets.insert(key.to_owned());
+    /// Notes that the problem of a key is told under another name.
+    pub(super) fn note(&mut self, section: &Place, name: &str) {
+        self.told.insert(section.child(name, None).name());
     }
 
-    /// Whether a secret of that key was written in the file.
-    pub(super) fn has_inline_secret(&self, key: &str) -> bool {
-        self.inline_secrets.contains(key)
+    /// Whether a problem of one of these keys of a section was added: what seems to follow from its absence is no
+    /// second problem.
+    pub(super) fn is_told(&self, section: &Place, names: &[&str]) -> bool {
+        names.iter().any(|name| self.told.contains(&section.child(name, None).name()))
     }
 
     /// The line of a place, 1-based.
@@ -142,6 +153,7 @@ impl<'t> Problems<'t> {
 
     fn push(&mut self, place: &Place, text: String, hint: Option<String>) {
         let (line, column) = place.byte.map(|byte| line_and_column(self.text, byte)).unzip();
+        self.told.insert(place.name());
         self.found.push((place.byte.unwrap_or(usize::MAX), Problem { line, column, text, hint }));
     }
 }
@@ -183,8 +195,8 @@ mod tests {
     fn problems_come_in_the_order_of_the_file_and_placeless_ones_last() {
         let mut problems = Problems::new("a\nb\n");
         problems.add(&Place::default(), "whole");
-        problems.add_with_hint(&Place { key: "b".into(), byte: Some(2) }, "second", "mend it");
-        problems.add(&Place { key: "a".into(), byte: Some(0) }, "first");
+        problems.add_with_hint(&Place { key: "b".into(), byte: Some(2), entry: 0 }, "second", "mend it");
+        problems.add(&Place { key: "a".into(), byte: Some(0), entry: 0 }, "first");
         let problems = problems.into_sorted().unwrap();
         let mut problems = JobProblems { path: "job.toml".into(), problems, rules: Box::default() };
         let expected = "error: 3 problems in job.toml\n  line 1, column 1: first\n  line 2, column 1: second\n    \
@@ -208,6 +220,8 @@ mod tests {
             told(std::io::ErrorKind::NotFound)
                 .ends_with("hint: give the path of a job file such as `jobs/nightly.toml`")
         );
+        let folder = JobProblems::unreadable(Path::new("my-shop"), &std::io::ErrorKind::IsADirectory.into());
+        assert!(folder.to_string().ends_with("hint: give the file in that folder, such as `my-shop/job.toml`"));
     }
 
     #[test]

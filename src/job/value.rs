@@ -170,7 +170,7 @@ impl FromToml for Texts {
         };
         let mut texts = Vec::new();
         for value in array {
-            let at = Place { key: place.key.clone(), byte: value.span().map(|span| span.start).or(place.byte) };
+            let at = Place { byte: value.span().map(|span| span.start).or(place.byte), ..place.clone() };
             match value.as_str() {
                 Some(text) => texts.push(Written { value: text.to_owned(), place: at }),
                 None => problems.add(&at, expected(&at, "a list of texts in quotes", value.type_name())),
@@ -226,11 +226,11 @@ impl<S: Section> FromToml for Tables<S> {
         let Some(tables) = item.as_array_of_tables() else {
             return wrong_kind(item, &format!("sections `[[{}]]` in double brackets", place.key), place, problems);
         };
-        let read = |table: &toml_edit::Table| {
-            let at = Place { key: place.key.clone(), byte: table.span().map(|span| span.start).or(place.byte) };
-            S::from_table(table, &at, problems)
+        let read = |(entry, table): (usize, &toml_edit::Table)| {
+            let byte = table.span().map(|span| span.start).or(place.byte);
+            S::from_table(table, &Place { key: place.key.clone(), byte, entry }, problems)
         };
-        Some(Tables(tables.iter().map(read).collect()))
+        Some(Tables(tables.iter().enumerate().map(read).collect()))
     }
 
     fn fingerprint(&self) -> Value {
@@ -269,7 +269,7 @@ pub(super) fn read_key<T: FromToml>(
     problems: &mut Problems,
 ) -> Option<Written<T>> {
     let Some(item) = table.get(key.name) else {
-        if key.need == Need::Required {
+        if key.need == Need::Required && !problems.is_told(section, &[key.name]) {
             let place = section.child(key.name, None);
             problems.add_with_hint(&place, format!("`{}` is missing", place.key), how_to_write(key, &place.key));
         }
@@ -281,25 +281,36 @@ pub(super) fn read_key<T: FromToml>(
 
 /// Reports every key of `table` that is not in `known`.
 pub(super) fn refuse_unknown(table: &dyn TableLike, known: &[Key], section: &Place, problems: &mut Problems) {
-    for (name, item) in table.iter() {
-        if known.iter().all(|key| key.name != name) {
-            let byte = table.key(name).and_then(|key| key.span()).or(item.span()).map(|span| span.start);
-            refuse(name, known, &section.child(name, byte), problems);
+    for (name, item) in table.iter().filter(|(name, _)| known.iter().all(|key| key.name != *name)) {
+        let byte = table.key(name).and_then(|key| key.span()).or(item.span()).map(|span| span.start);
+        let place = section.child(name, byte);
+        if is_secret(name, known) {
+            refuse_secret(name, &place, problems);
+            continue;
         }
+        // A key that the section has already is less likely to be meant.
+        let absent = known.iter().map(|key| key.name).filter(|known| !table.contains_key(known));
+        let meant = nearest(name, absent);
+        refuse(meant.or_else(|| nearest(name, known.iter().map(|key| key.name))), known, &place, problems);
+        meant.into_iter().for_each(|meant| problems.note(section, meant));
     }
 }
 
-fn refuse(name: &str, known: &[Key], place: &Place, problems: &mut Problems) {
+/// Whether `<name>_env` is a key that says where a secret is.
+fn is_secret(name: &str, known: &[Key]) -> bool {
     let by_environment = format!("{name}_env");
-    if known.iter().any(|key| key.bearing == Bearing::Secret && key.name == by_environment) {
-        problems.note_inline_secret(&place.key);
-        let hint = format!("write `{name}_env = \"NAME\"` or `{name}_file = \"path\"` instead, and change the secret");
-        return problems.add_with_hint(place, format!("the secret `{}` is written in the job file", place.key), hint);
-    }
-    let names = || known.iter().map(|key| key.name);
-    let hint = match nearest(name, names()) {
+    known.iter().any(|key| key.bearing == Bearing::Secret && key.name == by_environment)
+}
+
+fn refuse_secret(name: &str, place: &Place, problems: &mut Problems) {
+    let hint = format!("write `{name}_env = \"NAME\"` or `{name}_file = \"path\"` instead, and change the secret");
+    problems.add_with_hint(place, format!("the secret `{}` is written in the job file", place.key), hint);
+}
+
+fn refuse(near: Option<&str>, known: &[Key], place: &Place, problems: &mut Problems) {
+    let hint = match near {
         Some(near) => format!("did you mean `{near}`?"),
-        None => format!("known here: {}", names().collect::<Vec<_>>().join(", ")),
+        None => format!("known here: {}", known.iter().map(|key| key.name).collect::<Vec<_>>().join(", ")),
     };
     problems.add_with_hint(place, format!("unknown key `{}`", place.key), hint);
 }

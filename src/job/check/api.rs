@@ -28,6 +28,9 @@ const MOST_RATE_PER_SECOND: i64 = 100_000;
 /// The most days of datacube figures that are pulled again each night: more than a year is a slip of the pen.
 const MOST_REPULL_DAYS: i64 = 366;
 
+/// The keys of a client certificate.
+const IDENTITY: [&str; 3] = ["client_certificate_file", "client_key_env", "client_key_file"];
+
 /// How long an attempt may take, if neither its section nor `[job]` says so.
 const TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a call is retried, likewise.
@@ -197,6 +200,7 @@ impl Checker<'_> {
         let file = match (&section.public_key_id, &section.public_key_file) {
             (None, None) => return None,
             (Some(_), Some(file)) => file,
+            _ if self.problems.is_told(section.place(), &["public_key_id", "public_key_file"]) => return None,
             (Some(lone), None) | (None, Some(lone)) => {
                 let text = "`public_key_id` and `public_key_file` go together: one of them is missing";
                 self.problems.add_with_hint(&lone.place, text, "leave both out to use platform certificates");
@@ -220,6 +224,7 @@ impl Checker<'_> {
         let certificate = match (&section.client_certificate_file, key) {
             (None, None) => return None,
             (Some(certificate), Some(_)) => certificate,
+            _ if self.problems.is_told(section.place(), &IDENTITY) => return None,
             (Some(lone), None) | (None, Some(lone)) => {
                 let text = "`client_certificate_file` and `client_key_file` go together: one of them is missing";
                 let hint = "they are apiclient_cert.pem and apiclient_key.pem of the merchant API certificate";

@@ -17,19 +17,19 @@ const USUAL_TOKEN: &str = "SPARK_CONNECT_AUTHENTICATE_TOKEN";
 
 impl Checker<'_> {
     /// `[engine]`; defaults to this machine.
-    pub(super) fn engine(&mut self, section: Option<&EngineSection>, lake_is_in_a_bucket: bool) -> EngineSettings {
+    pub(super) fn engine(&mut self, section: Option<&EngineSection>, is_in_a_bucket: bool) -> EngineSettings {
         let Some(section) = section else { return EngineSettings::default() };
         let kinds = [("polars", EngineKind::Polars), ("spark", EngineKind::Spark)];
         let kind = self.choice(&section.kind, EngineKind::Polars, &kinds);
         let remote = self.remote(section);
-        let is_wrong = section.remote.is_some() && remote.is_none();
         let spark = remote.map(|remote| SparkSettings {
             remote,
             shared_mount: section.shared_mount.as_ref().is_some_and(|written| written.value),
             query_timeout: self.seconds(&section.query_timeout_seconds, QUERY_TIMEOUT),
         });
         let settings = EngineSettings { kind, spark };
-        if let Some((problem, hint)) = settings.contradiction(lake_is_in_a_bucket).filter(|_| !is_wrong) {
+        let is_told = self.problems.is_told(section.place(), &["remote", "shared_mount"]);
+        if let Some((problem, hint)) = settings.contradiction(is_in_a_bucket).filter(|_| !is_told) {
             let place = section.kind.as_ref().map_or(section.place(), |kind| &kind.place);
             self.problems.add_with_hint(place, format!("`engine.kind` is `spark`: {problem}"), hint);
         }
@@ -39,7 +39,9 @@ impl Checker<'_> {
     fn remote(&mut self, section: &EngineSection) -> Option<Remote> {
         let token = self.token(section);
         let Some(written) = &section.remote else {
-            self.needless(section);
+            if !self.problems.is_told(section.place(), &["remote"]) {
+                self.needless(section);
+            }
             return None;
         };
         let place = &written.place;

@@ -15,6 +15,11 @@ impl<'a> Given<'a> {
         Given { env, file }
     }
 
+    /// Whether neither key is given.
+    pub(super) fn is_nowhere(self) -> bool {
+        self.env.is_none() && self.file.is_none()
+    }
+
     /// The place of the key for messages, or of the section if neither key is given.
     pub(super) fn place(self, section: &'a Place) -> &'a Place {
         self.env.as_ref().or(self.file.as_ref()).map_or(section, |written| &written.place)

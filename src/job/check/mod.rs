@@ -14,11 +14,12 @@ mod watching;
 
 use std::path::{Path, PathBuf};
 
-use super::file::JobFile;
+use super::file::{BillsSection, JobFile, JobSection};
 use super::named::Named;
 use super::problem::{JobProblems, Place, Problems};
 use super::settings::{Job, Pii, RuleSettings};
 use super::value::{FromToml, Section, Written};
+use given::Given;
 
 /// Default size limit of a part: 4 GiB. A whole day of all but the largest lakes is smaller.
 const PART_BYTES: u64 = 4 << 30;
@@ -64,7 +65,8 @@ impl<'a> Checker<'a> {
         let pii = written.and_then(|job| self.pii(job));
         written.inspect(|job| self.job_patience(job));
         let (lake, bucket) = lake.unzip();
-        let lake_is_in_a_bucket = matches!(bucket, Some(Some(_)));
+        // A lake that could not be read is told of already.
+        let is_in_a_bucket = bucket.as_ref().is_none_or(Option::is_some);
         let job = Job {
             path: path.to_owned(),
             bucket: bucket.flatten(),
@@ -81,7 +83,7 @@ impl<'a> Checker<'a> {
             subsidy_ledger: value(&file.subsidy_ledger).and_then(|section| self.subsidy_ledger(section)),
             subsidy_programs: self.subsidy_programs(file.subsidy_programs.as_ref()),
             notification_spool: value(&file.notifications).and_then(|section| self.merchant_folder(&section.spool)),
-            engine: self.engine(value(&file.engine), lake_is_in_a_bucket),
+            engine: self.engine(value(&file.engine), is_in_a_bucket),
             rules: self.checked_rules.clone(),
             decisions: value(&file.decisions).and_then(|section| self.path(&section.path)),
             report: self.report(value(&file.report)),
@@ -99,14 +101,17 @@ impl<'a> Checker<'a> {
         Some(job)
     }
 
-    fn pii(&mut self, job: &super::file::JobSection) -> Option<Pii> {
+    fn pii(&mut self, job: &JobSection) -> Option<Pii> {
         let hmac = self.choice(&job.pii, true, &[("hmac", true), ("raw", false)]);
         let place = job.pii.as_ref().map_or(job.place(), |pii| &pii.place);
         if !hmac {
             return Some(Pii::Raw);
         }
-        let key =
-            self.required_secret("pii_key", job.place(), given::Given::by(&job.pii_key_env, &job.pii_key_file))?;
+        let given = Given::by(&job.pii_key_env, &job.pii_key_file);
+        if given.is_nowhere() && self.problems.is_told(job.place(), &["pii"]) {
+            return None;
+        }
+        let key = self.required_secret("pii_key", job.place(), given)?;
         if key.expose().is_empty() {
             self.problems.add(place, format!("the key of `job.pii` is empty{}", key.origin()));
         } else if key.expose().len() < 16 {
@@ -119,11 +124,14 @@ impl<'a> Checker<'a> {
 
     /// Sections that need `[pay_v3]`.
     fn needs(&mut self, file: &JobFile) {
-        if file.pay_v3.is_some() {
+        if file.pay_v3.is_some() || self.problems.is_told(file.place(), &["pay_v3"]) {
             return;
         }
-        let api_bills =
-            file.bills.as_ref().filter(|bills| bills.value.source.as_ref().is_none_or(|source| source.value == "api"));
+        let from_api = |bills: &BillsSection| match &bills.source {
+            Some(source) => source.value == "api",
+            None => !self.problems.is_told(bills.place(), &["source"]),
+        };
+        let api_bills = file.bills.as_ref().filter(|bills| from_api(&bills.value));
         let needing = [
             place_of(&file.wallets),
             place_of(&file.stocks),

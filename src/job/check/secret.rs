@@ -38,7 +38,7 @@ impl Checker<'_> {
             }
             (Some(env), None) => self.secret_of_environment(env),
             (None, Some(file)) => self.secret_of_file(file),
-            (None, None) => self.missing_secret(&section.child(name, None)),
+            (None, None) => self.missing_secret(name, section),
         }
     }
 
@@ -118,11 +118,12 @@ impl Checker<'_> {
         Some(Secret::new(without_newline(&text)).given_at(origin_of(file, &path)))
     }
 
-    fn missing_secret(&mut self, place: &Place) -> Option<Secret> {
-        if !self.problems.has_inline_secret(&place.key) {
-            let name = place.key.rsplit('.').next().unwrap_or(&place.key);
+    /// `name` itself is told of when the secret stands in the job file.
+    fn missing_secret(&mut self, name: &str, section: &Place) -> Option<Secret> {
+        if !self.problems.is_told(section, &[name, &format!("{name}_env"), &format!("{name}_file")]) {
+            let place = section.child(name, None);
             let hint = format!("write `{name}_env = \"NAME\"` or `{name}_file = \"path\"`");
-            self.problems.add_with_hint(place, format!("the secret `{}` is missing", place.key), hint);
+            self.problems.add_with_hint(&place, format!("the secret `{}` is missing", place.key), hint);
         }
         None
     }

@@ -29,7 +29,11 @@ impl Checker<'_> {
         let creator_merchant = self.digits(&section.creator_merchant);
         let belong_merchant = self.digits(&section.belong_merchant);
         let sender_merchant = self.digits(&section.sender_merchant);
-        if [&section.creator_merchant, &section.belong_merchant, &section.sender_merchant].iter().all(|m| m.is_none()) {
+        let filters = ["creator_merchant", "belong_merchant", "sender_merchant"];
+        let has_filter = [&section.creator_merchant, &section.belong_merchant, &section.sender_merchant]
+            .iter()
+            .any(|filter| filter.is_some());
+        if !has_filter && !self.problems.is_told(section.place(), &filters) {
             let text = "`[wallets]` names no merchant to list the coupons of";
             let hint = "give `creator_merchant`, `belong_merchant` or `sender_merchant`";
             self.problems.add_with_hint(section.place(), text, hint);
@@ -75,9 +79,10 @@ impl Checker<'_> {
         let on_bad_row = self.choice(&section.on_bad_row, OnBadRow::Fail, &actions);
         let wechat_channels = self.ids(&section.wechat_channels);
         let columns = section.columns.as_ref().and_then(|columns| self.order_columns(&columns.value));
-        if let (Some(columns), Some(channels)) = (&columns, &section.wechat_channels)
-            && columns.channel.is_none()
+        if let (Some(columns), Some(channels)) = (&section.columns, &section.wechat_channels)
+            && self.text_or_none(&columns.value.channel).is_none()
             && !wechat_channels.is_empty()
+            && !self.problems.is_told(&columns.place, &["channel"])
         {
             let text = format!("`{}` needs `columns.channel`: which column names the channel?", channels.place.key);
             self.problems.add(&channels.place, text);
@@ -194,12 +199,14 @@ impl Checker<'_> {
         let tar_type = self.choice(&section.tar_type, TarType::Gzip, &choices);
         match (from_api, &section.path) {
             (true, None) => Some(BillSource::Api { tar_type }),
+            (true, Some(_)) if self.problems.is_told(section.place(), &["source"]) => None,
             (true, Some(path)) => {
                 let hint = "write `source = \"files\"` to read local bills";
                 self.problems.add_with_hint(&path.place, "`bills.path` has no effect with `source = \"api\"`", hint);
                 None
             }
             (false, Some(_)) => self.dated_glob(&section.path).map(BillSource::Files),
+            (false, None) if self.problems.is_told(section.place(), &["path"]) => None,
             (false, None) => {
                 let hint = "write `path = \"bills/{yyyymmdd}.csv\"`";
                 self.problems.add_with_hint(section.place(), "`bills.path` is missing", hint);
@@ -283,6 +290,7 @@ impl Checker<'_> {
                 }
                 Some(SubsidyAmount::PercentOfDiscount(self.number(percent, 1, 1)))
             }
+            _ if self.problems.is_told(section.place(), &["amount_fen", "percent_of_discount"]) => None,
             _ => {
                 let text = "a subsidy programme has either `amount_fen` or `percent_of_discount`";
                 self.problems.add(section.place(), text);

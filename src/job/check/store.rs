@@ -16,6 +16,10 @@ use crate::secret::Secret;
 
 const BUCKETS_ARE_NAMED: &str = "3 to 63 lower-case letters, digits, dots and hyphens";
 
+/// The keys of `[store]` that say where the keys of the bucket are.
+const KEYS: [&str; 5] =
+    ["credentials", "access_key_id_env", "access_key_id_file", "secret_access_key_env", "secret_access_key_file"];
+
 impl Checker<'_> {
     /// The folder a night works in, and the bucket behind it when the lake is `s3://…`.
     pub(super) fn lake(
@@ -131,6 +135,9 @@ impl Checker<'_> {
         let id = self.environment("AWS_ACCESS_KEY_ID");
         let secret = self.environment("AWS_SECRET_ACCESS_KEY");
         let (Some(id), Some(secret)) = (id, secret) else {
+            if self.is_told_of_keys() {
+                return None;
+            }
             let text = format!("`{}` is in a bucket, but there are no keys for it", lake.key);
             let hint = "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give `store.access_key_id_file` and \
                         `store.secret_access_key_file`, or `store.credentials = \"role\"`";
@@ -139,6 +146,12 @@ impl Checker<'_> {
         };
         let token = self.environment("AWS_SESSION_TOKEN").map(Secret::new);
         Some(Credentials::Keys { id: Secret::new(id), secret: Secret::new(secret), token })
+    }
+
+    /// Whether `[store]` is meant to give keys and does not, for a reason that is told already.
+    fn is_told_of_keys(&self) -> bool {
+        let file = Place::default();
+        self.problems.is_told(&file, &["store"]) || self.problems.is_told(&file.child("store", None), &KEYS)
     }
 
     /// `job.work_dir`, else a folder in the user's cache named after the lake and the job file.
@@ -150,6 +163,9 @@ impl Checker<'_> {
         let home = || self.environment("HOME").map(|home| Path::new(&home).join(".cache"));
         let cache = self.environment("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
         let Some(cache) = cache.filter(|cache| cache.is_absolute()) else {
+            if self.problems.is_told(job.place(), &["work_dir"]) {
+                return None;
+            }
             let text = format!("`{}` is in a bucket, but there is no cache folder to work in", place.key);
             self.problems.add_with_hint(
                 place,

@@ -26,7 +26,8 @@ impl Checker<'_> {
             }
             false => None,
         };
-        if let (None, Some(key)) = (&section.url, section.api_key_env.as_ref().or(section.api_key_file.as_ref())) {
+        let lone_key = section.api_key_env.as_ref().or(section.api_key_file.as_ref()).filter(|_| section.url.is_none());
+        if let Some(key) = lone_key.filter(|_| !self.problems.is_told(section.place(), &["url"])) {
             self.problems.add(&key.place, format!("`{}` has no effect without `openlineage.url`", key.place.key));
         }
         LineageSettings { namespace, url: url.map(LineageSettings::endpoint), api_key }

@@ -3,6 +3,7 @@
 
 mod buckets;
 mod engines;
+mod once;
 mod paths;
 mod published;
 mod secrets;
