@@ -220,8 +220,15 @@ pub enum ScenarioError {
         source: std::io::Error,
     },
     /// The text is not a scenario.
-    #[error("the scenario is not understood: {0}")]
-    Syntax(#[from] toml::de::Error),
+    #[error("line {line}, column {column}: {problem}")]
+    Syntax {
+        /// Counted from 1.
+        line: usize,
+        /// In characters, counted from 1.
+        column: usize,
+        /// What is wrong.
+        problem: String,
+    },
     /// A fault contradicts itself or lacks something.
     #[error("fault {number} of the scenario: {problem}")]
     Fault {
@@ -245,12 +252,20 @@ impl std::str::FromStr for Scenario {
     type Err = ScenarioError;
 
     fn from_str(text: &str) -> Result<Scenario, ScenarioError> {
-        let scenario: Scenario = toml::from_str(text)?;
+        let scenario: Scenario = toml::from_str(text).map_err(|error| syntax(text, &error))?;
         for (position, fault) in scenario.faults.iter().enumerate() {
             check(fault).map_err(|problem| ScenarioError::Fault { number: position + 1, problem })?;
         }
         Ok(scenario)
     }
+}
+
+/// The parser's own message repeats the line and takes several of them.
+fn syntax(text: &str, error: &toml::de::Error) -> ScenarioError {
+    let before = &text[..error.span().map_or(0, |span| span.start)];
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let (line, column) = (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1);
+    ScenarioError::Syntax { line, column, problem: error.message().trim().replace('\n', ", ") }
 }
 
 fn check(fault: &Fault) -> Result<(), &'static str> {
@@ -394,6 +409,16 @@ mod tests {
         assert!(refused("[[fault]]\npath='/'\nkind='429'\nfirts=1").contains("firts"));
         assert!(refused("[[fault]]\npath='/'\nkind='418'").contains("418"));
         assert!(refused("[[faults]]\npath='/'\nkind='429'").contains("faults"));
+    }
+
+    #[test]
+    fn what_is_not_understood_is_told_once_in_one_line_with_its_place() {
+        let error = "fault = [{path='/中', kind='nonsense'}]".parse::<Scenario>().unwrap_err();
+        let told = error.to_string();
+        assert!(told.starts_with("line 1, column 27: unknown variant `nonsense`, expected one of `429`"), "{told}");
+        assert!(!told.contains('\n') && std::error::Error::source(&error).is_none(), "{told}");
+        let told = refused("[[fault]]\npath='/'\nfirts=1");
+        assert!(told.starts_with("line 3, column 1: unknown field `firts`"), "{told}");
     }
 
     #[test]
