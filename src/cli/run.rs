@@ -37,6 +37,7 @@ pub(super) async fn run(command: Run, world: &World) -> Result<ExitCode, Failure
     pipeline::refuse_forgotten(&job, &plans, world)?;
     let nights: Vec<_> = plans.iter().map(|plan| PlannedNight { job: &job, plan, world }).collect();
     if command.dry_run {
+        pipeline::refuse_engine(&job)?;
         return forecast::tell(&nights).await;
     }
     if is_scripted(&command) {

@@ -13,10 +13,18 @@ use crate::store::{Put, Store};
 /// Refuses a night that its engine cannot do, and asks a cluster for its version: after hours of requests to WeChat it
 /// would be too late to find out.
 pub(super) fn greet(job: &Job) -> Result<(), Failure> {
-    if let Some((problem, hint)) = job.engine.refusal(job.bucket.is_some()) {
-        return Err(Failure::new(ExitCode::Usage, format!("`engine.kind` is `spark`: {problem}")).hinting(hint));
-    }
+    refuse_engine(job)?;
     cluster::greet(job)
+}
+
+/// Refuses a night that its engine cannot do. Connects to nothing.
+pub fn refuse_engine(job: &Job) -> Result<(), Failure> {
+    match job.engine.refusal(job.bucket.is_some()) {
+        Some((problem, hint)) => {
+            Err(Failure::new(ExitCode::Usage, format!("`engine.kind` is `spark`: {problem}")).hinting(hint))
+        }
+        None => Ok(()),
+    }
 }
 
 /// Opens the engine for match and rules.

@@ -38,6 +38,7 @@ mod verdict;
 mod work;
 
 pub use check::{Finding, check_job};
+pub use engine::refuse_engine;
 pub use evidence::{Proof, verify_signatures};
 pub use failure::{not_published, nothing_published, unread, unusable_keys};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
