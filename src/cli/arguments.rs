@@ -8,12 +8,15 @@ use chrono::{DateTime, NaiveDate, Utc};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
-use super::dates::{Dates, parse_day};
+use super::dates::{Dates, parse_day, parse_instant};
 use super::examples;
 use crate::clock::World;
 use crate::error::EXIT_CODE_TABLE;
 use crate::stage::Stage;
 use crate::wechat::endpoint::Verb;
+
+/// Where the help lists the options that every command has: behind its own.
+const LAST: usize = 900;
 
 /// Proves every WeChat merchant coupon against the orders, payments and subsidies it touched.
 #[derive(Debug, Parser)]
@@ -23,11 +26,11 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 
     /// Format of log lines on stderr; COUPON_RECON_LOG sets the level
-    #[arg(long, global = true, value_enum, default_value = "text")]
+    #[arg(long, global = true, value_enum, default_value = "text", display_order = LAST)]
     pub(super) log_format: LogFormat,
 
     /// Pretend it is this instant (RFC 3339): for demos and rehearsals
-    #[arg(long, global = true, value_name = "INSTANT")]
+    #[arg(long, global = true, value_name = "INSTANT", value_parser = parse_instant, display_order = LAST)]
     now: Option<DateTime<Utc>>,
 }
 
@@ -128,7 +131,7 @@ pub(super) struct Run {
     /// Publish the results of the script that `--emit-script` wrote
     #[arg(long, conflicts_with_all = ["stage", "dry_run", "emit_script"])]
     pub(super) take_script: bool,
-    /// Print a summary of each night on stderr
+    /// Print a summary of each night on stderr; without it, only on a terminal or when a night is not complete
     #[arg(long)]
     pub(super) summary: bool,
 }
@@ -294,7 +297,7 @@ pub(super) struct Simulate {
     #[arg(long)]
     pub(super) scenario: Option<PathBuf>,
     /// Show the merchant as of this instant
-    #[arg(long, value_name = "INSTANT")]
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant)]
     pub(super) world_now: Option<DateTime<Utc>>,
     /// Serve only while this command runs, and end with its exit code; `{base_url}` in it is
     /// replaced with the address
@@ -313,8 +316,10 @@ fn parse_stage(text: &str) -> Result<Stage, String> {
         return Ok(stage);
     }
     let names = Stage::ALL.map(Stage::as_str);
-    let nearest = names.iter().max_by(|a, b| strsim::jaro(text, a).total_cmp(&strsim::jaro(text, b)));
-    Err(format!("no such stage; did you mean `{}`? Stages: {}", nearest.unwrap_or(&""), names.join(", ")))
+    let near = names.iter().map(|name| (strsim::jaro(text, name), name)).filter(|(likeness, _)| *likeness > 0.7);
+    let nearest = near.max_by(|(one, _), (other, _)| one.total_cmp(other));
+    let meant = nearest.map_or_else(String::new, |(_, name)| format!("; did you mean `{name}`?"));
+    Err(format!("no such stage{meant} (stages: {})", names.join(", ")))
 }
 
 fn parse_verb(text: &str) -> Result<Verb, String> {
@@ -383,6 +388,25 @@ mod tests {
     }
 
     #[test]
+    fn a_day_in_place_of_an_instant_is_told_what_an_instant_looks_like() {
+        for option in ["--now", "--interval-start"] {
+            let told =
+                Arguments::try_parse_from(["coupon-recon", "run", "job.toml", option, "2026-11-21"]).unwrap_err();
+            let told = told.to_string();
+            assert!(told.contains("expected an instant with its offset, as in 2026-11-19T12:00:00+08:00"), "{told}");
+        }
+    }
+
+    #[test]
+    fn what_every_command_takes_is_listed_behind_its_own_options() {
+        let mut command = Arguments::command();
+        command.build();
+        let help = command.find_subcommand_mut("run").unwrap().render_help().to_string();
+        let at = |option: &str| help.find(option).unwrap_or_else(|| panic!("{option} in {help}"));
+        assert!(at("--take-script ") < at("--log-format ") && at("--summary ") < at("--now "), "{help}");
+    }
+
+    #[test]
     fn the_command_lines_of_our_own_schedules_and_examples_are_understood() {
         let schedules = [include_str!("../../jobs/crontab"), include_str!("../../jobs/systemd/coupon-recon.service")];
         let examples =
@@ -419,5 +443,7 @@ mod tests {
     #[test]
     fn an_unknown_stage_is_told_the_nearest_one() {
         assert!(parse_stage("user_coupon").unwrap_err().contains("did you mean `user_coupons`"));
+        let nothing_like_it = parse_stage("foo").unwrap_err();
+        assert!(nothing_like_it.starts_with("no such stage (stages: orders, "), "{nothing_like_it}");
     }
 }

@@ -40,10 +40,10 @@ pub(super) struct Dates {
     pub(super) to: Option<NaiveDate>,
     /// Begin of an orchestrator's data interval (RFC 3339): the business dates that end in it are run.
     /// RECON_INTERVAL_START and RECON_INTERVAL_END do the same when no date is given
-    #[arg(long, value_name = "INSTANT", requires = "interval_end")]
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant, requires = "interval_end")]
     pub(super) interval_start: Option<DateTime<Utc>>,
     /// End of the data interval
-    #[arg(long, value_name = "INSTANT", requires = "interval_start")]
+    #[arg(long, value_name = "INSTANT", value_parser = parse_instant, requires = "interval_start")]
     pub(super) interval_end: Option<DateTime<Utc>>,
     /// Which of several dates is run first. Breaks live from night to night: oldest first gives them
     /// their true age at once
@@ -113,9 +113,13 @@ impl Dates {
 }
 
 fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, Failure> {
-    text.trim().parse().map_err(|_| {
-        Failure::new(ExitCode::Usage, format!("{name} is `{text}`, not an instant such as 2026-11-19T12:00:00+08:00"))
-    })
+    parse_instant(text.trim())
+        .map_err(|expected| Failure::new(ExitCode::Usage, format!("{name} is `{text}`: {expected}")))
+}
+
+/// An instant on the command line or in the environment.
+pub(super) fn parse_instant(text: &str) -> Result<DateTime<Utc>, &'static str> {
+    text.parse().map_err(|_| "expected an instant with its offset, as in 2026-11-19T12:00:00+08:00")
 }
 
 impl Interval {

@@ -60,7 +60,7 @@ Examples:
   coupon-recon rules                        the same as `rules list`
   coupon-recon rules list
   coupon-recon rules show AO08
-  coupon-recon rules test my-rules/tests";
+  coupon-recon rules test my-rules";
 
 pub(super) const CHECK: &str = "\
 Examples:

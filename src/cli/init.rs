@@ -49,8 +49,17 @@ fn write(folder: &Path, world: &World) -> std::io::Result<()> {
 fn job_file() -> String {
     // The schema only exists beside the example.
     let lines = EXAMPLE.lines().filter(|line| !line.starts_with("#:schema"));
-    let text: String = lines.flat_map(|line| [line, "\n"]).collect();
-    text.replace("\"../", "\"").replace("coupon-recon check jobs/nightly.toml", "coupon-recon check job.toml")
+    let text: String = lines.map(|line| format!("{}\n", inside(line))).collect();
+    text.replace("coupon-recon check jobs/nightly.toml", "coupon-recon check job.toml")
+}
+
+/// A line with its path inside the folder of the job. The comment behind it stays in its column.
+fn inside(line: &str) -> String {
+    let inside = line.replace("\"../", "\"");
+    match inside.split_once("  #") {
+        Some((value, comment)) => format!("{value}{}  #{comment}", " ".repeat(line.len() - inside.len())),
+        None => inside,
+    }
 }
 
 fn next_steps(job: &Path) -> String {
@@ -72,6 +81,8 @@ mod tests {
         let text = job_file();
         assert!(!text.contains("../"), "{text}");
         assert!(text.contains("lake = \"out/lake\"") && text.contains("check job.toml"));
+        let column = |of: &str| text.lines().find(|line| line.starts_with(of)).and_then(|line| line.find(" # "));
+        assert!(column("lake = ").is_some() && column("lake = ") == column("pii = "), "{text}");
     }
 
     #[test]

@@ -31,9 +31,9 @@ fn show(id: &str) -> Result<ExitCode, Failure> {
 
 /// An unknown rule, with the most similar name.
 pub(super) fn unknown_rule(rules: &Rules, id: &str) -> Failure {
-    let nearest = rules.nearest(id).map_or("", |rule| rule.id.as_str());
+    let nearest = rules.nearest(id).map_or_else(String::new, |rule| format!("did you mean `{}`? ", rule.id));
     Failure::new(ExitCode::Usage, format!("there is no rule `{id}`"))
-        .hinting(format!("did you mean `{nearest}`? `coupon-recon rules list` shows those that come with the program"))
+        .hinting(format!("{nearest}`coupon-recon rules list` shows those that come with the program"))
 }
 
 fn print_rule(rule: &Rule) {

@@ -141,7 +141,7 @@ impl Rule {
 
 /// Parses `<ID>_<name>.sql`.
 pub(super) fn parse(file: &str, sql: &str) -> Result<Rule, RuleError> {
-    let header = Header { file, lines: header_lines(sql) };
+    let header = Header { file, sql, lines: header_lines(sql) };
     let id = header.text("id")?;
     let name = file.strip_suffix(".sql").and_then(|stem| stem.strip_prefix(&format!("{id}_")));
     let name =
@@ -173,13 +173,18 @@ fn dataset_of(table: &str) -> Option<&str> {
 
 struct Header<'a> {
     file: &'a str,
+    sql: &'a str,
     lines: Vec<(&'a str, &'a str)>,
 }
 
 /// The `-- key: value` lines before the first line that is not a comment.
 fn header_lines(sql: &str) -> Vec<(&str, &str)> {
-    let comments = sql.lines().map_while(|line| line.strip_prefix("--"));
-    comments.filter_map(|line| line.split_once(':')).map(|(key, value)| (key.trim(), value.trim())).collect()
+    sql.lines().take_while(|line| line.starts_with("--")).filter_map(header_line).collect()
+}
+
+fn header_line(line: &str) -> Option<(&str, &str)> {
+    let (key, value) = line.strip_prefix("--")?.split_once(':')?;
+    Some((key.trim(), value.trim()))
 }
 
 impl Header<'_> {
@@ -192,6 +197,11 @@ impl Header<'_> {
         match values[..] {
             [value] if !value.is_empty() => Ok(value.to_owned()),
             [_, _, ..] => Err(self.wrong(format!("the header has more than one `-- {key}: …` line"))),
+            _ if self.sql.lines().filter_map(header_line).any(|(name, value)| name == key && !value.is_empty()) => {
+                Err(self.wrong(format!(
+                    "the header ends above its `-- {key}: …` line: nothing may stand between its lines"
+                )))
+            }
             _ => Err(self.wrong(format!("the header has no `-- {key}: …` line"))),
         }
     }
@@ -265,6 +275,11 @@ mod tests {
     fn a_wrong_header_says_which_file_and_line() {
         let cases = [
             (GOOD.replace("-- 标题: 标题\n", ""), "the header has no `-- 标题: …` line"),
+            (GOOD.replace("-- 标题: 标题", "-- 标题:"), "the header has no `-- 标题: …` line"),
+            (
+                GOOD.replace("-- 标题", "\n-- 标题"),
+                "the header ends above its `-- 标题: …` line: nothing may stand between its lines",
+            ),
             (GOOD.replace("-- key", "-- side: wechat\n-- key"), "the header has more than one `-- side: …` line"),
             (GOOD.replace("high", "fatal"), "severity `fatal` is none of high, medium, low"),
             (GOOD.replace("c o", "c x"), "key `x` is none of c o t s k u d"),

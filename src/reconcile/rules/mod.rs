@@ -101,15 +101,16 @@ impl Rules {
     /// Names of `rules.off` that no rule has, and what to say of each.
     pub fn unknown<'o>(&'o self, off: &'o [RuleId]) -> impl Iterator<Item = (&'o RuleId, String)> {
         off.iter().filter(|off| self.find(&off.id).is_none()).map(|off| {
-            let nearest = self.nearest(&off.id).map_or("", |rule| rule.id.as_str());
-            (off, format!("`rules.off` names `{}`, which is not a rule: did you mean `{nearest}`?", off.id))
+            let nearest =
+                self.nearest(&off.id).map_or_else(String::new, |rule| format!(": did you mean `{}`?", rule.id));
+            (off, format!("`rules.off` names `{}`, which is not a rule{nearest}", off.id))
         })
     }
 
-    /// The rule with the most similar id.
+    /// The rule with the most similar id, if it is similar enough to be meant.
     pub fn nearest(&self, id: &str) -> Option<&Rule> {
         let likeness = |rule: &Rule| strsim::jaro(&id.to_uppercase(), &rule.id);
-        self.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        self.iter().filter(|rule| likeness(rule) > 0.7).max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
     }
 
     /// SHA-256 over every rule and view, in lower-case hexadecimal: `coupon_recon.rules_sha256`.
@@ -214,6 +215,7 @@ mod tests {
         assert!(one.starts_with("line 81: `rules.off` names `SU99`, which is not a rule: did you mean `SU"), "{one}");
         assert_eq!(other, "`rules.off` names `pm02`, which is not a rule: did you mean `PM02`?");
         assert!(Rules::built_in().without(&off[1..2]).unwrap().find("AO01").is_none());
+        assert_eq!(Rules::built_in().nearest("XX01"), None, "nothing is like it");
     }
 
     #[test]
