@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons
 -- action: Correct the till's discount rule for the stock; settle the difference with the customer or the store.
 -- 处理: 更正收银系统中该批次的优惠规则；与顾客或门店结清差额。
--- row: a matched live order whose line discount differs from what the stock's rule gives on its goods, beyond tolerance.discount_fen for DISCOUNT stocks; of a line that several coupons without a claim were used under, from what they give together, where all are NORMAL
+-- row: a matched live order whose line discount differs from what the stock's rule gives on its goods, beyond tolerance.discount_fen for DISCOUNT stocks; of a line that several coupons without a claim were used under, from what they give together, where all are NORMAL, the export of the day of its payment being known, which may have another claim
 -- why: the order gave {given} fen off goods of {goods} fen, the {type} stock gives {due} fen
 -- 原因: 订单对 {goods} 分的商品优惠了 {given} 分，{type} 批次应优惠 {due} 分
 -- why: the order gave {given} fen off goods of {goods} fen, the {count} coupons used under it give {due} fen
@@ -28,8 +28,10 @@ SELECT l.stock_id AS stock_id,
                    || CAST(l.expected_discount_fen AS STRING) || ' fen'
                  ELSE CAST(s.coupon_count AS STRING) || ' coupons used under it give '
                    || CAST(s.expected_fen AS STRING) || ' fen' END AS why,
-       l.paid_date AS event_date
+       l.paid_date AS event_date,
+       CASE WHEN k.unknown_dt = l.paid_date THEN k.unknown_dt END AS unknown_date
 FROM coupons l
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') k ON k.dt = l.paid_date
 CROSS JOIN params p
 LEFT JOIN (SELECT out_trade_no,
                   COUNT(*) AS coupon_count,

@@ -7,7 +7,7 @@
 -- inputs: orders, payments
 -- action: Find the order in the till by amount and time; complete the export.
 -- 处理: 按金额和时间在收银系统中查找订单；补全导出。
--- row: a SUCCESS row of the bill that no REVOKED row cancels and no order of the look-back names
+-- row: a SUCCESS row of the bill that no REVOKED row cancels and no order of the look-back names, the orders of its day being known, those of the day before or after too within tolerance.use_time_minutes of midnight
 -- why: the bill of {day} has {fen} fen for order {order}, no export has it; nearest order of that day and amount without a bill row: {near}
 -- 原因: {day} 的账单有订单 {order} 的 {fen} 分，订单导出中没有；同日同额且账单中没有的订单：{near}
 SELECT b.transaction_id AS transaction_id,
@@ -20,9 +20,14 @@ SELECT b.transaction_id AS transaction_id,
          || b.out_trade_no || ', no export has it; nearest order of that day and amount without a bill row: '
          || COALESCE(c.out_trade_no, 'none') AS why,
        b.dt AS event_date,
-       CAST(b.dt - INTERVAL '1' DAY AS DATE) AS oldest_input_date
+       CAST(b.dt - INTERVAL '1' DAY AS DATE) AS oldest_input_date,
+       CASE WHEN g.unknown_dt <= CAST(b.trade_time + INTERVAL '8' HOUR + p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
+            THEN g.unknown_dt END AS unknown_date
 FROM bill_payments b
+CROSS JOIN params p
 JOIN known_days k ON k.dt = b.dt
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') g
+  ON g.dt = CAST(b.trade_time + INTERVAL '8' HOUR - p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
 LEFT JOIN order_totals t ON t.transaction_id = b.transaction_id
 LEFT JOIN order_totals n ON n.out_trade_no = b.out_trade_no
 LEFT JOIN (SELECT paid_date, paid_fen, MIN(out_trade_no) AS out_trade_no

@@ -7,7 +7,7 @@
 -- inputs: orders, payments, refunds
 -- action: Compare the refunds of the order with the bill; correct the export or complete the refund.
 -- 处理: 对照订单退款与账单；更正导出或完成退款。
--- row: an order paid in the look-back whose refund by the export differs from the sum of 申请退款金额 in the bills, failed refunds left out
+-- row: an order paid in the look-back whose refund by the export differs from the sum of 申请退款金额 in the bills, failed refunds left out; the bills from its payment to its last export are known, and so is the export of its last refund
 -- why: the export says {export} fen refunded, the bills say {bill} fen in {count} refunds
 -- 原因: 订单导出退款 {export} 分，账单 {count} 笔退款共 {bill} 分
 SELECT o.out_trade_no AS out_trade_no,
@@ -18,16 +18,17 @@ SELECT o.out_trade_no AS out_trade_no,
        ABS(o.bill_refund_fen - o.refund_fen) AS at_risk_fen,
        'the export says ' || CAST(o.refund_fen AS STRING) || ' fen refunded, the bills say '
          || CAST(o.bill_refund_fen AS STRING) || ' fen in ' || CAST(o.bill_refund_count AS STRING) || ' refunds' AS why,
-       CASE WHEN c.dt IS NOT NULL AND (o.bill_refund_date IS NULL OR e.dt IS NOT NULL)
-              THEN COALESCE(o.bill_refund_date, o.changed_date)
-            ELSE o.paid_date END AS event_date,
-       -- What the other side of a refund was never told to say: a break of yesterday is carried, none is opened.
-       CASE WHEN c.dt IS NOT NULL AND (o.bill_refund_date IS NULL OR e.dt IS NOT NULL) THEN o.paid_date
-            ELSE CAST(p.lookback_start - INTERVAL '1' DAY AS DATE) END AS oldest_input_date
+       COALESCE(o.bill_refund_date, o.changed_date) AS event_date,
+       o.paid_date AS oldest_input_date,
+       -- What the other side of a refund was never told to say.
+       CASE WHEN c.dt IS NULL THEN o.changed_date
+            WHEN g.unknown_dt <= o.changed_date THEN g.unknown_dt
+            WHEN e.dt IS NULL THEN o.bill_refund_date END AS unknown_date
 FROM wechat_orders o
 JOIN known_days k ON k.dt = o.paid_date
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'refunds') c ON c.dt = o.changed_date
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') e ON e.dt = o.bill_refund_date
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'refunds') g ON g.dt = o.paid_date
 CROSS JOIN params p
 WHERE k.dataset = 'payments'
   AND o.paid_date >= p.known_from

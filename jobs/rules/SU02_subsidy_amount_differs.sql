@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons, subsidy_payments, subsidy_returns?
 -- action: Compare the receipt with the programme; return or add the difference.
 -- 处理: 对照补差单与补差方案；退回或补足差额。
--- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 take precedence); of a live order also one whose receipts were returned in full, which leaves none
+-- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 take precedence); of a live order also one whose receipts were returned in full, which leaves none, all exports and bills since its payment being known
 -- why: live receipts of {paid} fen, the programme owes {owed} fen
 -- 原因: 有效补差回执共 {paid} 分，按补差方案应为 {owed} 分
 SELECT l.stock_id AS stock_id,
@@ -21,8 +21,13 @@ SELECT l.stock_id AS stock_id,
        'live receipts of ' || CAST(l.subsidy_live_fen AS STRING) || ' fen, the programme owes '
          || CAST(l.subsidy_expected_fen AS STRING) || ' fen' AS why,
        CASE WHEN l.subsidy_receipt_count > 0 THEN r.receipt_date
-            ELSE COALESCE(t.return_date, r.returned_receipt_date) END AS event_date
+            ELSE COALESCE(t.return_date, r.returned_receipt_date) END AS event_date,
+       -- A day that is missing may have the refund of the order.
+       CASE WHEN l.subsidy_receipt_count = 0 THEN g.unknown_dt END AS unknown_date
 FROM coupons l
+CROSS JOIN params p
+LEFT JOIN (SELECT dt, MIN(unknown_dt) AS unknown_dt FROM gaps WHERE dataset IN ('orders', 'refunds') GROUP BY dt) g
+  ON g.dt = GREATEST(p.lookback_start, l.paid_date)
 JOIN (SELECT stock_id,
              coupon_code,
              MAX(CASE WHEN is_live THEN receipt_date END) AS receipt_date,

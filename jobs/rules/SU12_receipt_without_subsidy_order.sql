@@ -7,7 +7,7 @@
 -- inputs: subsidy_orders, subsidy_payments
 -- action: Find out who ordered the subsidy; complete the ledger or return the subsidy.
 -- 处理: 查明由谁发起补差；补全台账或回退。
--- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, created since the ledger is known
+-- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, created on a day whose ledger is known, that of the day before too within tolerance.use_time_minutes of midnight
 -- why: receipt {status} of {fen} fen created on {day}, the ledger does not have it
 -- 原因: 补差回执 {status}，{fen} 分，创建于 {day}，商户补差台账中没有
 SELECT r.out_subsidy_no AS out_subsidy_no,
@@ -21,9 +21,14 @@ SELECT r.out_subsidy_no AS out_subsidy_no,
        'receipt ' || r.status || ' of ' || CAST(r.amount_fen AS STRING) || ' fen created on '
          || COALESCE(CAST(r.receipt_date AS STRING), '(unknown day)') || ', the ledger does not have it' AS why,
        r.receipt_date AS event_date,
-       CAST(r.receipt_date - INTERVAL '1' DAY AS DATE) AS oldest_input_date
+       CAST(r.receipt_date - INTERVAL '1' DAY AS DATE) AS oldest_input_date,
+       CASE WHEN g.unknown_dt <= COALESCE(r.receipt_date, p.business_date) THEN g.unknown_dt END AS unknown_date
 FROM receipts r
+CROSS JOIN params p
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'subsidy_orders') k ON k.dt = r.receipt_date
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'subsidy_orders') g
+  ON g.dt = COALESCE(CAST(r.create_time + INTERVAL '8' HOUR - p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE),
+                   r.receipt_date, p.lookback_start)
 LEFT JOIN (SELECT DISTINCT out_subsidy_no, 1 AS is_known FROM subsidy_orders_history) s
   ON s.out_subsidy_no = r.out_subsidy_no
 WHERE s.is_known IS NULL

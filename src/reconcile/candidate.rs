@@ -34,6 +34,8 @@ pub(super) struct Candidate {
     pub(super) why: Option<String>,
     pub(super) event_date: Option<NaiveDate>,
     pub(super) oldest_input_date: Option<NaiveDate>,
+    /// A day not known tonight that may have what the row says is absent.
+    pub(super) unknown_date: Option<NaiveDate>,
 }
 
 /// The columns that a rule's query may return; a missing one is null.
@@ -56,6 +58,7 @@ pub(super) const COLUMNS: &[ResultColumn<'_>] = &[
     ("why", Text),
     ("event_date", Date),
     ("oldest_input_date", Date),
+    ("unknown_date", Date),
 ];
 
 impl Candidate {

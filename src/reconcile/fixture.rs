@@ -117,6 +117,8 @@ impl Fixture {
 struct CaseFile {
     date: Option<NaiveDate>,
     known_days: Option<u64>,
+    /// Days on which a dataset is not known, by dataset.
+    missing: BTreeMap<String, Vec<NaiveDate>>,
     asked: Vec<String>,
     unknown_coupons: Vec<(String, String)>,
     must_associate: Vec<String>,
@@ -207,6 +209,10 @@ fn partitions(case: &Path, date: NaiveDate, settings: &CaseFile, scratch: &Path)
         let file = scratch.join(format!("{stem}.parquet"));
         write(&file, contract, day, &Csv::read(&path)?)?;
         place(&mut files, dataset, day, file);
+    }
+    for (dataset, days) in &settings.missing {
+        let published = files.history.get_mut(dataset).into_iter();
+        published.for_each(|published| published.retain(|(day, _)| !days.contains(day)));
     }
     Ok(files)
 }

@@ -264,8 +264,9 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
 struct Run<'a> {
     /// Its findings by break_id.
     findings: BTreeMap<String, Finding<'a>>,
-    /// Ids of breaks that the query still finds, but whose event or inputs are outside the window: they are not opened,
-    /// and those of yesterday are carried over, even if yesterday's row, by a later event, is within the window.
+    /// Ids of breaks that the query still finds, but whose event or inputs are outside the window, or that depend on a day
+    /// that is not known: they are not opened, and those of yesterday are carried over, even if yesterday's row, by a later
+    /// event, is within the window.
     left: BTreeSet<String>,
 }
 
@@ -274,8 +275,9 @@ fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -
     let rows = runner.candidates(rule);
     let mut rows = rows.map_err(|error| error.in_rule(rule).or_at_line(|| runner.line_of_condition(rule)))?;
     rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
-    let (held, left): (Vec<_>, Vec<_>) =
-        rows.into_iter().partition(|row| outlook.judges(row.event_date, row.oldest_input_date));
+    let (held, left): (Vec<_>, Vec<_>) = rows
+        .into_iter()
+        .partition(|row| row.unknown_date.is_none() && outlook.judges(row.event_date, row.oldest_input_date));
     let findings = held.into_iter().map(|candidate| {
         if let Some((column, amount)) = candidate.implausible_amount() {
             return Err(ReconcileError::implausible(rule, column, amount));

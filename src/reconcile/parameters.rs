@@ -20,6 +20,7 @@ pub(super) fn tables(terms: &Terms, files: &DayFiles) -> PolarsResult<Vec<(&'sta
         ("params", params(terms, files)?),
         ("lookback_days", lookback_days(terms, files.date)?),
         ("known_days", known_days(terms, files)?),
+        ("gaps", gaps(terms, files)?),
         ("subsidy_programs", subsidy_programs(terms)?),
         ("must_associate", df!["stock_id" => terms.rules.must_associate.clone()]?.lazy()),
         ("merchant_pairs", merchant_pairs(terms)?),
@@ -47,6 +48,7 @@ fn params(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
         "stuck_before_at" => [micros(terms.stuck_before(date))],
         "discount_tolerance_fen" => [terms.rules.discount_tolerance_fen.0],
         "use_time_tolerance_seconds" => [i64::from(terms.rules.use_time_tolerance_minutes) * 60],
+        "repull_days" => [i64::from(terms.repull_days)],
         "max_coupons_per_order" => [i64::from(terms.rules.max_coupons_per_order)],
     ]?;
     let dates = ["business_date", "lookback_start", "known_from", "datacube_settled_date"];
@@ -73,6 +75,39 @@ fn known_days(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
     });
     let (datasets, dates): (Vec<_>, Vec<_>) = known.unzip();
     Ok(df!["dataset" => datasets, "dt" => dates]?.lazy().with_columns([col("dt").cast(DataType::Date)]))
+}
+
+/// One row per dataset and day `dt` of the look-back from which on not every day up to D is known, with the first
+/// that is not: what an unknown day would tell may be missing.
+fn gaps(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
+    let (mut datasets, mut dates, mut unknown_dates) = (Vec::new(), Vec::new(), Vec::new());
+    for (dataset, unknown) in unknown_days(terms, files) {
+        for day in terms.rules.lookback_start(files.date).iter_days().take_while(|day| *day <= files.date) {
+            let Some(next) = unknown.range(day..).next() else { break };
+            datasets.push(dataset);
+            dates.push(days(day));
+            unknown_dates.push(days(*next));
+        }
+    }
+    let frame = df!["dataset" => datasets, "dt" => dates, "unknown_dt" => unknown_dates]?.lazy();
+    Ok(frame.with_columns(["dt", "unknown_dt"].map(|name| col(name).cast(DataType::Date))))
+}
+
+/// The days up to D on which a dataset is not known. Days before the job's first night of the look-back do not count
+/// (design §7), nor does a dataset without any day: the job does not have it.
+fn unknown_days(terms: &Terms, files: &DayFiles) -> Vec<(&'static str, BTreeSet<NaiveDate>)> {
+    let start = terms.rules.lookback_start(files.date);
+    let known = contract::all().map(|contract| {
+        let window = files.window(&contract.name, start);
+        (contract.name.as_str(), window.into_iter().map(|(date, _)| date).collect::<BTreeSet<_>>())
+    });
+    let known: Vec<_> = known.filter(|(_, known)| !known.is_empty()).collect();
+    let first_night = known.iter().filter_map(|(_, known)| known.first()).min().copied().unwrap_or(files.date);
+    let unknown = |known: &BTreeSet<NaiveDate>| {
+        let nights = first_night.iter_days().take_while(|day| *day <= files.date);
+        nights.filter(|day| !known.contains(day)).collect()
+    };
+    known.iter().map(|(dataset, known)| (*dataset, unknown(known))).collect()
 }
 
 fn subsidy_programs(terms: &Terms) -> PolarsResult<LazyFrame> {
@@ -149,6 +184,37 @@ pub(super) fn instant_type() -> DataType {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn day(day: u32) -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
+    }
+
+    #[test]
+    fn a_gap_is_seen_from_all_days_up_to_it_and_none_lies_before_the_first_night() {
+        let mut files = DayFiles::new(day(20));
+        let mut know = |dataset: &str, days: &[u32]| {
+            let known = days.iter().map(|number| (day(*number), dataset.into())).collect();
+            files.history.insert(dataset.to_owned(), known);
+        };
+        know("orders", &[16, 17, 19]);
+        know("stocks", &[15, 16, 17, 18, 19]);
+        files.day = ["orders", "stocks", "payments"].map(|dataset| (dataset.to_owned(), dataset.into())).into();
+        let mut terms = Terms::default();
+        terms.rules.lookback_days = 7;
+        let gaps = gaps(&terms, &files).unwrap().collect().unwrap();
+        let datasets = gaps.column("dataset").unwrap().str().unwrap().clone();
+        let [from, to] = ["dt", "unknown_dt"].map(|name| gaps.column(name).unwrap().date().unwrap().phys.clone());
+        let rows = datasets.iter().zip(from.iter().zip(to.iter())).map(|(dataset, (from, to))| {
+            let number = |date: Option<i32>| date.unwrap() - days(day(1)) + 1;
+            (dataset.unwrap(), number(from), number(to))
+        });
+        let of_orders = [(14, 15), (15, 15), (16, 18), (17, 18), (18, 18)].map(|(from, to)| ("orders", from, to));
+        let of_payments = [(14, 15), (15, 15), (16, 16), (17, 17), (18, 18), (19, 19)];
+        let of_payments = of_payments.map(|(from, to)| ("payments", from, to));
+        let mut rows: Vec<_> = rows.collect();
+        rows.sort_unstable();
+        assert_eq!(rows, [&of_orders[..], &of_payments[..]].concat());
+    }
 
     #[test]
     fn an_order_file_finds_its_source_by_as_much_of_the_path_as_it_shows() {

@@ -114,7 +114,7 @@ def break_differences(engine: object, night: Night, counted: dict[str, int]) -> 
 def candidates(engine: object, night: Night, rule: Rule) -> dict[str, dict]:
     """By break id; a key given twice speaks once, with the row that has more at risk."""
     rows = engine.query(rule.sql, CANDIDATE)
-    rows = [row for row in rows if night.judges(rule, row["event_date"], row["oldest_input_date"])]
+    rows = [row for row in rows if night.judges(rule, row)]
     order = lambda row: [row["at_risk_fen"] or 0] + [(row[name] is not None, str(row[name])) for name in VALUES]
     found = {rule.break_id(row): row for row in sorted(rows, key=order)}
     for row in found.values():

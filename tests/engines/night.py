@@ -36,7 +36,7 @@ KEY_COLUMNS = {"c": ["stock_id", "coupon_code"], "o": ["out_trade_no"], "t": ["t
 CANDIDATE: Columns = [(name, DATE if name.endswith("_date") else TEXT) for name in BREAK_KEY] + [
     ("subsidy_receipt_id", TEXT), ("expected_fen", INTEGER), ("actual_fen", INTEGER), ("expected_count", INTEGER),
     ("actual_count", INTEGER), ("at_risk_fen", INTEGER), ("why", TEXT), ("event_date", DATE),
-    ("oldest_input_date", DATE)]
+    ("oldest_input_date", DATE), ("unknown_date", DATE)]
 # Rules on these are judged from the first known day of the orders on.
 TRANSACTIONS = {"orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns", "subsidy_orders"}
 
@@ -137,6 +137,7 @@ class Night:
             "lookback_days": ([("day", DATE)], [(day,) for day in self.lookback_days()]),
             "known_days": ([("dataset", TEXT), ("dt", DATE)],
                            [(name, date) for name in CONTRACTS for date, _ in self.window(name)]),
+            "gaps": ([("dataset", TEXT), ("dt", DATE), ("unknown_dt", DATE)], self.gaps()),
             "subsidy_programs": self.subsidy_programs(),
             "must_associate": ([("stock_id", TEXT)], [(stock,) for stock in self.rules.get("must_associate", [])]),
             "merchant_pairs": ([("belong_merchant", TEXT), ("order_merchant", TEXT)],
@@ -150,6 +151,17 @@ class Night:
     def lookback_days(self) -> list[datetime.date]:
         count = (self.date - self.lookback_start).days + 1
         return [self.lookback_start + place * DAY for place in range(count)]
+
+    def gaps(self) -> list[tuple]:
+        """Of every dataset the job has: each day with the first one from it on that is not known."""
+        known = {name: {date for date, _ in self.window(name)} for name in CONTRACTS}
+        first_night = min((date for dates in known.values() for date in dates), default=self.date)
+        rows = []
+        for name, dates in known.items():
+            unknown = [day for day in self.lookback_days() if day >= first_night and day not in dates] if dates else []
+            rows += [(name, day, next(it for it in unknown if it >= day))
+                     for day in self.lookback_days() if unknown and day <= unknown[-1]]
+        return rows
 
     def first_known_order_day(self) -> datetime.date:
         return next((date for date, _ in self.window("orders")), self.lookback_start)
@@ -167,6 +179,7 @@ class Night:
             "stuck_before_at": (INSTANT, start + DAY - datetime.timedelta(hours=self.rules.get("stuck_hours", 24))),
             "discount_tolerance_fen": (INTEGER, tolerance.get("discount_fen", 1)),
             "use_time_tolerance_seconds": (INTEGER, 60 * tolerance.get("use_time_minutes", 10)),
+            "repull_days": (INTEGER, self.job.get("mp", {}).get("repull_days", 3)),
             "max_coupons_per_order": (INTEGER, self.rules.get("max_coupons_per_order", 1)),
         }
         return [(name, kind) for name, (kind, _) in values.items()], [tuple(value for _, value in values.values())]
@@ -209,11 +222,14 @@ class Night:
         published = [it for it in manifests if any(file["dataset"] == "coupon_ledger" for file in it["files"])]
         return max(published, key=lambda it: it["sequence"])
 
-    def judges(self, rule: Rule, event: datetime.date | None, oldest_input: datetime.date | None) -> bool:
-        """Whether a row's event and all it hangs on lie in the look-back; an event of the night is judged anyway."""
+    def judges(self, rule: Rule, row: dict) -> bool:
+        """Whether a row's event and all it hangs on lie in the look-back, and no day it hangs on is unknown; an event of
+        the night is judged even if something older left."""
+        event, oldest_input = row["event_date"], row["oldest_input_date"]
         start = self.first_known_order_day() if TRANSACTIONS & set(rule.datasets()) else self.lookback_start
         is_known = oldest_input is None or oldest_input >= self.lookback_start
-        return (event is None or event >= start) and (is_known or event == self.date)
+        is_within = (event is None or event >= start) and (is_known or event == self.date)
+        return is_within and row["unknown_date"] is None
 
 
 def column(part: pathlib.Path, name: str) -> list:

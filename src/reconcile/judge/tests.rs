@@ -172,6 +172,83 @@ fn a_refund_break_is_carried_while_the_export_of_the_day_of_a_later_refund_is_mi
     assert_eq!((breaks.len(), breaks[0].status, breaks[0].event_date), (1, BreakStatus::Open, Some(missing)));
 }
 
+/// A case that finds a break, and one in which a day that may have what the break lacks is missing.
+const MISSING_DAYS: [(&str, &str); 21] = [
+    ("SU07/finds_a_subsidy_kept_after_the_refund", "quiet_while_a_ledger_since_the_payment_is_missing"),
+    (
+        "SU05/finds_it_without_a_use_while_the_week_before_lies_in_the_look_back",
+        "quiet_without_a_use_while_an_export_that_may_have_the_order_is_missing",
+    ),
+    ("AO15/finds_a_return_while_the_order_kept_its_discount", "quiet_while_a_bill_that_may_have_the_refund_is_missing"),
+    (
+        "AO06/finds_two_live_claims_and_no_other_rule_speaks",
+        "quiet_while_a_bill_that_may_refund_one_of_them_is_missing",
+    ),
+    (
+        "SU02/finds_a_live_order_whose_receipts_were_all_returned",
+        "quiet_while_a_bill_that_may_have_the_refund_is_missing",
+    ),
+    (
+        "SU01/finds_it_while_all_ledgers_since_the_order_are_known",
+        "quiet_while_a_ledger_that_may_have_the_line_is_missing",
+    ),
+    (
+        "PM03/finds_a_payment_just_after_midnight",
+        "quiet_just_after_midnight_while_the_orders_of_the_day_before_are_missing",
+    ),
+    (
+        "PM03/finds_a_payment_just_before_midnight",
+        "quiet_just_before_midnight_while_the_orders_of_the_day_after_are_missing",
+    ),
+    (
+        "PM02/finds_an_order_just_after_midnight",
+        "quiet_just_after_midnight_while_the_bill_of_the_day_before_is_missing",
+    ),
+    (
+        "SU12/finds_a_receipt_just_after_midnight",
+        "quiet_just_after_midnight_while_the_ledger_of_the_day_before_is_missing",
+    ),
+    (
+        "AO14/finds_it_by_a_wallet_of_the_day_before_the_refund",
+        "quiet_until_the_wallet_is_seen_again_while_the_export_of_the_refund_is_missing",
+    ),
+    ("DC01/finds_it_in_the_last_pull_of_both", "quiet_when_the_last_pull_of_the_account_lacks_the_cards"),
+    ("DC04/finds_it_in_the_last_pull_of_both", "quiet_when_the_last_pull_of_the_cards_lacks_the_details"),
+    ("PM04/finds_a_refund_of_which_the_bills_have_a_part", "quiet_while_a_bill_that_may_have_the_rest_is_missing"),
+    ("AO01/finds_it_just_before_midnight", "quiet_just_before_midnight_while_the_orders_of_the_day_after_are_missing"),
+    ("AO02/finds_it_just_before_midnight", "quiet_just_before_midnight_while_the_orders_of_the_day_after_are_missing"),
+    ("AO02/finds_it_without_a_day_of_use", "quiet_without_a_day_of_use_while_orders_are_missing"),
+    ("SU03/finds_two_receipts_of_a_share_nobody_knows", "quiet_while_the_orders_that_may_tell_the_share_are_missing"),
+    (
+        "AO14/finds_a_refunded_order_that_alone_claims_the_coupon",
+        "quiet_while_an_export_that_may_claim_the_coupon_is_missing",
+    ),
+    ("PM01/finds_an_order_of_which_a_line_changed", "quiet_while_the_export_that_may_have_other_lines_is_missing"),
+    (
+        "AO05/finds_the_one_claim_that_a_later_export_repeats",
+        "quiet_while_an_export_that_may_claim_the_coupon_is_missing",
+    ),
+];
+
+#[test]
+fn a_break_that_hangs_on_a_day_that_is_missing_is_not_opened_and_one_of_yesterday_is_carried() {
+    for (finds, quiet) in MISSING_DAYS {
+        let rule_id = &finds[..4];
+        let rules = Rules::built_in().only(rule_id);
+        let of_rule = |night: &Fixture| night.judge(&rules, &Shortfall::new(), &Decisions::default()).unwrap().0;
+        let found = of_rule(&night(finds));
+        assert!(!found.is_empty(), "{finds}");
+        let mut night = night(&format!("{rule_id}/{quiet}"));
+        assert_eq!(of_rule(&night), [], "{quiet}");
+        let folder = tempfile::tempdir().unwrap();
+        remember(&mut night, &found, folder.path());
+        let carried = of_rule(&night);
+        assert_eq!(carried.len(), found.len(), "{quiet}");
+        let waits = [BreakStatus::Open, BreakStatus::Expected];
+        assert!(carried.iter().all(|row| waits.contains(&row.status)), "{quiet}: {carried:?}");
+    }
+}
+
 #[test]
 fn a_break_that_leaves_the_look_back_before_it_is_due_is_new_when_it_is() {
     use BreakStatus::{Expected, New, Open};
