@@ -137,9 +137,9 @@ impl NightRules<'_> {
             grace_of_state: &|row| outlook.grace_of_state(row),
         };
         tonight.advance(yesterday, findings.sorted()?, sink)?;
-        // If a source is incomplete, an unknown break in a decision may be one that was not looked for instead of a
-        // typing error.
-        if !unjudged.iter().any(|rule| rule.is_shortfall) {
+        // If a source is or was incomplete, an unknown break in a decision may be one that was not looked for instead of
+        // a typing error.
+        if !unjudged.iter().any(|rule| rule.is_shortfall) && !parameters::has_gaps(self.terms, self.files) {
             self.decisions.check(date, |id| !undecided.contains(id)).map_err(ReconcileError::from)?;
         }
         Ok(Judgement { unjudged, found })

@@ -93,6 +93,11 @@ fn gaps(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
     Ok(frame.with_columns(["dt", "unknown_dt"].map(|name| col(name).cast(DataType::Date))))
 }
 
+/// Whether an earlier day of the look-back lacks a dataset that the job has.
+pub(super) fn has_gaps(terms: &Terms, files: &DayFiles) -> bool {
+    unknown_days(terms, files).iter().any(|(_, unknown)| unknown.first().is_some_and(|day| *day < files.date))
+}
+
 /// The days up to D on which a dataset is not known. Days before the job's first night of the look-back do not count
 /// (design §7), nor does a dataset without any day: the job does not have it.
 fn unknown_days(terms: &Terms, files: &DayFiles) -> Vec<(&'static str, BTreeSet<NaiveDate>)> {

@@ -300,6 +300,15 @@ fn a_decision_about_a_break_that_could_not_be_looked_for_is_no_error() {
     assert!(judgement.unjudged.iter().any(|rule| rule.rule_id == "PM01"));
 }
 
+#[test]
+fn a_decision_about_a_break_that_hangs_on_a_day_that_is_missing_is_no_error() {
+    let night = night("PM02/quiet_just_after_midnight_while_the_bill_of_the_day_before_is_missing");
+    let csv = "break_id,decision,reason,approver,expires_on\n0123456789abcdef,accepted,known,Li,\n";
+    let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
+    let (_, judgement) = night.judge(&Rules::built_in(), &Shortfall::new(), &decisions).unwrap();
+    assert_eq!(judgement.unjudged, []);
+}
+
 /// What a rule of one's own says, of which this is the query.
 fn judged_by_own(query: &str) -> Result<Vec<Break>, ReconcileError> {
     let night = night("ST02/finds_more_sent_than_allowed");
