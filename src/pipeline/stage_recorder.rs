@@ -99,6 +99,22 @@ impl<'a> StageRecorder<'a> {
         })
     }
 
+    /// Marks a stage as partial that chose its requests without all of what `sources` tell: what it does have was answered, so
+    /// rules may still be judged by it.
+    pub(super) fn lack_choice(&mut self, stage: Stage, sources: &[Stage]) {
+        let is_short = |entry: &&StageEntry| {
+            sources.iter().any(|source| entry.is(*source))
+                && matches!(entry.status, StageStatus::Partial | StageStatus::Failed)
+        };
+        let short: Vec<_> = self.sources.entries.iter().filter(is_short).map(|entry| entry.stage.clone()).collect();
+        let entry = self.sources.entries.iter_mut().find(|entry| entry.is(stage));
+        let complete = entry.filter(|entry| entry.status == StageStatus::Complete && !short.is_empty());
+        if let Some(entry) = complete {
+            entry.status = StageStatus::Partial;
+            entry.why = Some(format!("what to request is not all known without `{}`", short.join("`, `")));
+        }
+    }
+
     /// Compares the control totals of what a stage read with what was staged.
     fn book(&mut self, intake: Vec<Intake>, output: &StageOutput<'_>) -> Option<Issue> {
         for mut side in intake {

@@ -208,4 +208,5 @@ async fn ask_subsidies(recorder: &mut StageRecorder<'_>, plan: &Result<SubsidyPl
         output.stage_kept::<SubsidyReturn>(&it.returns);
         Ok(())
     });
+    recorder.lack_choice(Stage::Subsidies, &[Stage::Orders, Stage::SubsidyLedger, Stage::UserCoupons]);
 }

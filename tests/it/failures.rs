@@ -149,11 +149,19 @@ fn a_missing_subsidy_ledger_makes_nobody_believe_that_a_returned_subsidy_was_kep
     std::fs::remove_file(&ledger).unwrap();
     let ending = shop.run(&wechat, &NIGHT);
     assert_fails(&ending, 75, &["subsidy-orders/2026-11-18.csv"]);
+    assert_eq!(status_of(&shop, &ending, "subsidies"), "partial", "nobody knew which returns to ask for");
     let (found, truth) = (shop.found(shop.dates[0]), shop.truth(shop.dates[0]));
     assert_eq!(found.difference(&truth).collect::<Vec<_>>(), [] as [&String; 0]);
+    // Nor does the night after know them.
+    let [_, after, ..] = shop.dates[..] else { panic!("{:?}", shop.dates) };
+    let ending = shop.run(&wechat, &["--date", &after.to_string()]);
+    assert_eq!((ending.code, status_of(&shop, &ending, "subsidies").as_str()), (0, "complete"), "{}", ending.stderr);
+    assert_eq!(shop.found(after).difference(&shop.truth(after)).collect::<Vec<_>>(), [] as [&String; 0]);
     std::fs::write(&ledger, right).unwrap();
     assert_completes(&shop, &wechat);
     assert_eq!(shop.found(shop.dates[0]), truth);
+    assert_eq!(shop.run(&wechat, &["--date", &after.to_string()]).code, 0);
+    assert_eq!(shop.found(after), shop.truth(after));
 }
 
 #[test]
@@ -419,13 +427,18 @@ fn a_coupon_a_v2_answer_does_not_know_takes_nothing_from_the_others_and_nothing_
     }
 }
 
+/// Status of a stage in the manifest of a night.
+fn status_of(shop: &Shop, ending: &Ending, stage: &str) -> String {
+    let manifest = shop.manifest_of(ending);
+    let stages = manifest["stages"].as_array().unwrap();
+    stages.iter().find(|it| it["stage"] == stage).unwrap()["status"].as_str().unwrap().to_owned()
+}
+
 /// Status of the wallets in the manifest of a night, and whether it published them.
 fn wallets_of(shop: &Shop, ending: &Ending) -> (String, bool) {
     let manifest = shop.manifest_of(ending);
-    let stages = manifest["stages"].as_array().unwrap();
-    let stage = stages.iter().find(|it| it["stage"] == "user_coupons").unwrap();
     let is_published = manifest["files"].as_array().unwrap().iter().any(|it| it["dataset"] == "user_coupons");
-    (stage["status"].as_str().unwrap().to_owned(), is_published)
+    (status_of(shop, ending, "user_coupons"), is_published)
 }
 
 #[test]
@@ -441,4 +454,5 @@ fn a_night_that_does_not_know_whom_to_ask_never_calls_its_wallets_complete() {
     assert_eq!((again.code, wallets_of(&shop, &again)), (0, ("complete".to_owned(), true)), "{}", again.stderr);
     let second = shop.run(&wechat, &["--date", "2026-11-19"]);
     assert_eq!((second.code, wallets_of(&shop, &second)), (75, ("partial".to_owned(), true)), "{}", second.stderr);
+    assert_eq!(status_of(&shop, &second, "subsidies"), "partial", "used coupons may not be known");
 }
