@@ -36,7 +36,10 @@ JOIN (SELECT o.stock_id AS stock_id,
       JOIN order_totals t ON t.out_trade_no = o.out_trade_no
       WHERE t.is_live AND o.coupon_code <> ''
       GROUP BY o.stock_id, o.coupon_code) c ON c.stock_id = l.stock_id AND c.coupon_code = l.coupon_code
-LEFT JOIN (SELECT dt, MIN(unknown_dt) AS unknown_dt FROM gaps WHERE dataset IN ('orders', 'refunds') GROUP BY dt) g
+LEFT JOIN (SELECT s.dt AS dt, MIN(s.unknown_dt) AS unknown_dt
+           FROM gaps s
+           WHERE s.dataset IN ('orders', 'refunds')
+           GROUP BY s.dt) g
   ON g.dt = GREATEST(p.lookback_start, c.first_paid_date)
 WHERE l.match_pass = 'ambiguous'
   AND l.claim_count = c.order_count
