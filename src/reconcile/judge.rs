@@ -14,10 +14,12 @@ use super::error::{ReconcileError, scratched};
 use super::files::{DayFiles, Scratch, Shortfall};
 use super::lifecycle::{self, Finding};
 use super::outlook::{Outlook, RuleOutlook};
+use super::parameters;
 use super::reduction::{Limits, Reduction};
 use super::rules::{Rule, Rules};
 use super::terms::Terms;
 use crate::dataset::partition;
+use crate::quantity::{agreeing, counted};
 use crate::record::{Break, Record};
 use crate::sorter::{Room, Sorter};
 
@@ -137,12 +139,21 @@ impl NightRules<'_> {
             grace_of_state: &|row| outlook.grace_of_state(row),
         };
         tonight.advance(yesterday, findings.sorted()?, sink)?;
-        // If a source is or was incomplete, an unknown break in a decision may be one that was not looked for instead of
-        // a typing error.
-        if !unjudged.iter().any(|rule| rule.is_shortfall) && !parameters::has_gaps(self.terms, self.files) {
-            self.decisions.check(date, |id| !undecided.contains(id)).map_err(ReconcileError::from)?;
-        }
+        self.check_decisions(&undecided, unjudged.iter().any(|rule| rule.is_shortfall))?;
         Ok(Judgement { unjudged, found })
+    }
+
+    /// Refuses decisions about breaks that do not exist. If a source is or was incomplete, such a break may be one that was
+    /// not looked for instead of a typing error.
+    fn check_decisions(&self, undecided: &BTreeSet<String>, is_short: bool) -> Result<(), ReconcileError> {
+        let Basis { terms, files, .. } = self.basis;
+        match self.decisions.check(files.date, |id| !undecided.contains(id)) {
+            Err(error) if is_short || parameters::has_gaps(terms, files) => {
+                tracing::warn!("{error}; a source is or was incomplete, so they may only not have been looked for");
+                Ok(())
+            }
+            checked => checked.map_err(ReconcileError::from),
+        }
     }
 
     /// Runs the rules; removes the ids of what they find from `looked_for`.
@@ -157,6 +168,7 @@ impl NightRules<'_> {
             let of_rule = RuleOutlook::of(self.basis, rule);
             let run = run(runner, rule, &of_rule)?;
             findings.take(self.basis.files.date, rule, run.findings, looked_for)?;
+            run.waits.tell(rule);
             outlook.add(rule, of_rule, run.left);
         }
         Ok((findings, outlook))
@@ -268,6 +280,32 @@ struct Run<'a> {
     /// that is not known: they are not opened, and those of yesterday are carried over, even if yesterday's row, by a later
     /// event, is within the window.
     left: BTreeSet<String>,
+    waits: Waits,
+}
+
+/// What of a rule waits for days that are not known.
+#[derive(Default)]
+struct Waits {
+    rows: usize,
+    first_day: Option<NaiveDate>,
+}
+
+impl Waits {
+    fn of(rows: &[Candidate]) -> Waits {
+        let days = rows.iter().filter_map(|row| row.unknown_date);
+        Waits { rows: days.clone().count(), first_day: days.min() }
+    }
+
+    /// Nobody else would notice: such rows open no break and resolve none.
+    fn tell(&self, rule: &Rule) {
+        if let Some(day) = self.first_day {
+            let (rows, wait) = (counted(self.rows, "row", "rows"), agreeing(&self.rows, "waits", "wait"));
+            tracing::warn!(
+                "{}: {rows} {wait} for inputs of {day} or later that are not known; run these days again once they are there",
+                rule.id
+            );
+        }
+    }
 }
 
 /// Runs a rule. If a query returns a key twice, the row with more at risk counts.
@@ -285,7 +323,8 @@ fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -
         let is_due = outlook.is_due(candidate.event_date);
         Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
     });
-    Ok(Run { findings: findings.collect::<Result<_, _>>()?, left: left.iter().map(|row| row.break_id(rule)).collect() })
+    let findings = findings.collect::<Result<_, _>>()?;
+    Ok(Run { findings, left: left.iter().map(|row| row.break_id(rule)).collect(), waits: Waits::of(&left) })
 }
 
 /// The breaks of the latest night before, in the order of their ids, without those of rules the job no longer has.
