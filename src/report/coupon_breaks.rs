@@ -74,8 +74,8 @@ impl<'a> CouponBreaks<'a> {
         self.breaks.iter().any(|it| holds(it))
     }
 
-    /// Money at risk of breaks of the coupon itself; that of an order's break is listed once, in the
-    /// discrepancies.
+    /// Money at risk of breaks of the coupon itself; that of an order's break belongs to one of its coupons
+    /// (`SharedAmounts`).
     pub(super) fn at_risk_of_coupon(&self) -> Fen {
         self.breaks.iter().filter(|it| it.coupon_code.is_some()).map(|it| it.at_risk_fen).sum()
     }

@@ -22,7 +22,8 @@ use crate::clock::end_of;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
 use crate::job::Language;
-use crate::record::SubsidyPayment;
+use crate::money::Fen;
+use crate::record::{Break, SubsidyPayment};
 use crate::threads::prefetch;
 
 /// Batches of the ledger prepared while rows are written.
@@ -101,6 +102,8 @@ struct Told<'a> {
     broken: CouponBreaks<'a>,
     receipts: Vec<SubsidyPayment>,
     share: Share,
+    /// Money at risk of the breaks of its order and payment that the subsidies list under it.
+    owed_at_risk: Fen,
 }
 
 impl<'a> Batch<'a> {
@@ -123,6 +126,31 @@ impl<'a> Batch<'a> {
     }
 }
 
+/// What the data of coupons are looked up in, coupon by coupon in order.
+struct Known<'a> {
+    breaks: BreakIndex<'a>,
+    receipts: Receipts,
+    /// Each table adds up alone, so each has its own first coupon of an order.
+    shared_by_orders: SharedAmounts<'a>,
+    shared_by_owed: SharedAmounts<'a>,
+}
+
+impl<'a> Known<'a> {
+    fn new(breaks: &'a [Break], receipts: Receipts) -> Known<'a> {
+        let (shared_by_orders, shared_by_owed) = Default::default();
+        Known { breaks: BreakIndex::of(breaks), receipts, shared_by_orders, shared_by_owed }
+    }
+
+    fn of(&mut self, row: &Coupon<'_>) -> Result<Told<'a>, ReportError> {
+        let (broken, receipts) = (self.breaks.of_coupon(row), self.receipts.of(row)?);
+        let is_associated = associated_orders::lists(row);
+        let share = if is_associated { self.shared_by_orders.of(row, &broken) } else { Share::default() };
+        let is_owed = subsidies::lists(row, &receipts, &broken);
+        let owed_at_risk = if is_owed { self.shared_by_owed.at_risk_of_order(&broken) } else { Fen::default() };
+        Ok(Told { broken, receipts, share, owed_at_risk })
+    }
+}
+
 impl<'a> Told<'a> {
     /// The rows of its coupon in the subsidies: one per receipt, or one if there is none, each with the breaks shown on
     /// it.
@@ -136,8 +164,9 @@ impl<'a> Told<'a> {
         let rows = if is_listed { self.receipts.len().max(1) } else { 0 };
         (0..rows).map(move |place| {
             let broken = subsidies::broken_of(&self.broken, &self.receipts, place);
-            let is_broken = is_broken || !broken.is_empty();
-            (row, Line { receipt: self.receipts.get(place), is_first: place == 0, is_broken }, broken)
+            let (is_broken, is_first) = (is_broken || !broken.is_empty(), place == 0);
+            let order_at_risk = if is_first { self.owed_at_risk } else { Fen::default() };
+            (row, Line { receipt: self.receipts.get(place), is_first, is_broken, order_at_risk }, broken)
         })
     }
 }
@@ -157,8 +186,8 @@ impl<S: Shelf> Pack<'_, S> {
         L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
         P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
     {
-        let (index, mut once) = (BreakIndex::of(self.input.breaks), SharedAmounts::default());
-        let mut receipts = Receipts::collect(books.receipts, end_of(self.input.date), self.input.scratch)?;
+        let receipts = Receipts::collect(books.receipts, end_of(self.input.date), self.input.scratch)?;
+        let mut known = Known::new(self.input.breaks, receipts);
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
         let (language, order_sheet, owed_sheet) = (self.input.settings.language, orders.sheet, owed.sheet);
@@ -167,12 +196,7 @@ impl<S: Shelf> Pack<'_, S> {
             let batch = batch?;
             let coupons = CouponColumns::of(&batch)?;
             let rows = (0..batch.num_rows()).map(|place| coupons.row(place));
-            let told = rows.map(|row| {
-                let broken = index.of_coupon(&row);
-                let share = if associated_orders::lists(&row) { once.of(&row, &broken) } else { Share::default() };
-                Ok(Told { broken, receipts: receipts.of(&row)?, share })
-            });
-            let told = told.collect::<Result<_, ReportError>>()?;
+            let told = rows.map(|row| known.of(&row)).collect::<Result<_, _>>()?;
             let batch = Batch { coupons, told };
             batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken, told.share.has_line));
             batch.each_order(language, |cells| orders.line_of_csv(cells))?;

@@ -43,10 +43,25 @@ impl<'a> SharedAmounts<'a> {
     }
 
     fn at_risk(&mut self, broken: &CouponBreaks<'a>) -> Option<Fen> {
-        let mut stands = |it: &'a Break| it.coupon_code.is_some() || self.breaks.insert(&it.break_id);
-        let standing: Vec<_> = broken.breaks().iter().copied().filter(|it| stands(it)).collect();
-        (broken.is_empty() || !standing.is_empty()).then(|| standing.iter().map(|it| it.at_risk_fen).sum())
+        let assigned = self.assigned(broken);
+        let has_own = broken.any(|it| it.coupon_code.is_some());
+        let is_here = broken.is_empty() || has_own || !assigned.is_empty();
+        is_here.then(|| broken.at_risk_of_coupon() + at_risk(&assigned))
     }
+
+    /// Money at risk of those breaks of the coupon's order and payment that are assigned to it.
+    pub(super) fn at_risk_of_order(&mut self, broken: &CouponBreaks<'a>) -> Fen {
+        at_risk(&self.assigned(broken))
+    }
+
+    fn assigned(&mut self, broken: &CouponBreaks<'a>) -> Vec<&'a Break> {
+        let of_order = broken.breaks().iter().copied().filter(|it| it.coupon_code.is_none());
+        of_order.filter(|it| self.breaks.insert(&it.break_id)).collect()
+    }
+}
+
+fn at_risk(breaks: &[&Break]) -> Fen {
+    breaks.iter().map(|it| it.at_risk_fen).sum()
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! Every coupon that a programme owes a subsidy, and every receipt: one row per receipt, or one row if there
-//! is none. Amounts of the coupon are on its first row, so that columns add up.
+//! is none. Amounts of the coupon are on its first row, those of an order on its first coupon, so that columns add up.
 
 use std::path::Path;
 
@@ -12,6 +12,7 @@ use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
 use crate::dataset::partition::PartitionError;
 use crate::job::Language;
+use crate::money::Fen;
 use crate::record::SubsidyPayment;
 use crate::sorter::{CellPacker, JoinSide, KeyPacker, Packed, PackedRow, Room, Sorter};
 
@@ -61,8 +62,10 @@ const COLUMNS: [Column; 26] = [
     column("created_at", "补差单创建时间", "Created at", Kind::Time).of("subsidy_payments", "create_time"),
     column("succeeded_at", "补差成功时间", "Succeeded at", Kind::Time).of("subsidy_payments", "success_time"),
     column("fail_reason", "失败原因", "Why it failed", Kind::Text),
-    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan)
-        .says("本行所列差异的风险金额。", "Amount at risk in the breaks shown on this row."),
+    summed("at_risk_yuan", "风险金额(元)", "At risk (yuan)", Kind::Yuan).says(
+        "本行所列差异的风险金额；订单或支付的差异只计在首张券上。",
+        "Amount at risk in the breaks shown on this row; that of an order or a payment is on its first coupon only.",
+    ),
     column("rules", "差异规则", "Rules", Kind::Text).says(
         "本行补差单或该券的未结差异的规则。",
         "Rules whose open breaks concern the receipt of this row, or the coupon.",
@@ -163,6 +166,8 @@ pub(super) struct Line<'a> {
     pub(super) is_first: bool,
     /// Whether a break concerns the receipt, or the coupon as a whole.
     pub(super) is_broken: bool,
+    /// Money at risk of the breaks of its order and payment, where this row is the one that has it.
+    pub(super) order_at_risk: Fen,
 }
 
 /// One row: a coupon, one of its receipts, and the breaks shown here.
@@ -200,7 +205,7 @@ pub(super) fn row<'a>(
         Cell::Time(receipt.and_then(|it| it.create_time)),
         Cell::Time(receipt.and_then(|it| it.success_time)),
         receipt.map_or(Cell::EMPTY, |it| Cell::maybe_text(&it.fail_reason)),
-        Cell::Yuan(Some(broken.at_risk_of_coupon())),
+        Cell::Yuan(Some(broken.at_risk_of_coupon() + line.order_at_risk)),
         Cell::text(broken.rules()),
         broken.ids(),
     ]

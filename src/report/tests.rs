@@ -254,6 +254,23 @@ fn subsidies_have_a_row_per_receipt_of_the_day_and_sum_the_coupons_once() {
 }
 
 #[test]
+fn a_break_of_an_order_has_its_money_once_among_the_subsidies_too() {
+    let of_order = |order: &str, age_days, fen| Break {
+        stock_id: None,
+        coupon_code: None,
+        out_trade_no: Some(order.into()),
+        ..open_break("PM01", age_days, fen, "open")
+    };
+    let mut case = Case::english();
+    case.ledger[2].out_trade_no = Some("T-C1".into());
+    case.breaks.extend([of_order("T-C1", 4, 30), of_order("T-C2", 5, 7)]);
+    let text = case.text("subsidies.csv");
+    let at_risk: Vec<_> = text.lines().skip(1).map(|line| line.split(',').nth(23).unwrap()).collect();
+    assert_eq!(at_risk, ["0.30", "1.00", "0.00", "1.30"], "{text}");
+    assert_eq!(text.matches("PM01000000000004").count(), 2, "both coupons of the order name its break: {text}");
+}
+
+#[test]
 fn the_quarantine_tells_the_place_and_the_reason() {
     insta::assert_snapshot!(Case::small().text("quarantine.csv"));
 }
