@@ -43,7 +43,7 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
     let mut read = Pools::empty(night);
     journal.visit(|entry| if pools.contains(&entry.key.as_str()) { read.take(&entry, appid) } else { Ok(()) })?;
     let Pools { codes, mut intake, odd, .. } = read;
-    let codes = first_of_each(codes, &night.corner()).map_err(Issue::unsorted)?;
+    let codes = last_of_each(codes, &night.corner()).map_err(Issue::unsorted)?;
     intake.repeated = intake.read - codes.len();
     let mut harvest = Harvest::complete(codes);
     harvest.issues = issues;
@@ -91,13 +91,10 @@ fn perhaps_pools(Unanswered { count, why }: Unanswered) -> Issue {
     Issue::new(why, format!("{stocks} a code pool"))
 }
 
-/// Keeps the first row of a code that a pool lists twice.
-fn first_of_each(codes: Sorter, room: &Room) -> io::Result<Kept> {
-    let (mut codes, mut keeper) = (codes.finish()?, Keeper::new(room));
-    while let Some(first) = codes.peek() {
-        keeper.push(&first)?;
-        codes.next_group(2, |_| {})?;
-    }
+/// Keeps the last row of a code that a pool lists twice: what was answered later is newer.
+fn last_of_each(codes: Sorter, room: &Room) -> io::Result<Kept> {
+    let mut keeper = Keeper::new(room);
+    codes.finish()?.last_of_each(|_| {}, |row| keeper.push(&row))?;
     keeper.finish()
 }
 
@@ -149,12 +146,34 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::sorter::PackedRow;
     use crate::wechat::Evidence;
 
     fn listed(body: &str) -> Result<ListPage, Issue> {
         let (body, fetched_at) = (body.to_owned().into(), DateTime::UNIX_EPOCH);
         let answer = Answer { status: 200, body, evidence: Evidence::default(), fetched_at, attempts: 1 };
         list_page(&request("1212", None, 0), "1212", Ok(answer))
+    }
+
+    #[test]
+    fn a_code_that_was_dispatched_while_the_pool_was_read_is_not_available_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let room = Room { folder: folder.path().to_owned(), memory_bytes: 1 << 16 };
+        let mut codes = Sorter::new(&room);
+        for (code, status) in [("B", "AVAILABLE"), ("A", "AVAILABLE"), ("B", "DISPATCHED")] {
+            let row = serde_json::json!({
+                "stock_id": "1212", "coupon_code": code, "code_status": status, "business_date": "2026-11-18"
+            });
+            codes.push(&serde_json::from_value::<CouponCode>(row).unwrap()).unwrap();
+        }
+        let mut kept = Vec::new();
+        let keep = |row: PackedRow<'_>| {
+            let row = CouponCode::unpack(&mut row.unpack());
+            kept.push((row.coupon_code, row.code_status.unwrap_or_default()));
+            Ok(())
+        };
+        last_of_each(codes, &room).unwrap().rows().unwrap().each(keep).unwrap();
+        assert_eq!(kept, [("A", "AVAILABLE"), ("B", "DISPATCHED")].map(|(code, is)| (code.to_owned(), is.to_owned())));
     }
 
     #[test]

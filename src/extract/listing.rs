@@ -234,7 +234,7 @@ where
             Step::Ended(walk) => return Ok(walk),
             Step::AllSeen { total, is_full: false } => return Ok(progress.end(total, PastEnd::Nothing)),
             Step::AllSeen { total, is_full: true } => {
-                let past_end = probe_past_end(&progress.keys, total, progress.pages.len(), meaning, ask).await?;
+                let past_end = probe_past_end(&mut progress, total, ask).await?;
                 return Ok(progress.end(total, past_end));
             }
         }
@@ -255,6 +255,8 @@ struct Progress<'m> {
     first_total: Option<u64>,
     /// Whether any item came twice.
     has_repeated: bool,
+    /// Whether an item was told otherwise after the end was reached.
+    is_retold: bool,
 }
 
 /// What a page means for the walk.
@@ -278,6 +280,7 @@ impl<'m> Progress<'m> {
             pages: Vec::new(),
             first_total: None,
             has_repeated: false,
+            is_retold: false,
         }
     }
 
@@ -338,10 +341,10 @@ impl<'m> Progress<'m> {
 
     /// The walk that saw every item, by what came past the end of the list.
     fn end(self, total: u64, past_end: PastEnd) -> Walk {
-        let Progress { pages, keys, has_repeated, .. } = self;
+        let Progress { pages, keys, has_repeated, is_retold, .. } = self;
         match past_end {
             PastEnd::More => Walk::Moved { keys, total },
-            PastEnd::Nothing if !has_repeated => Walk::Whole { pages, keys, repeats: false },
+            PastEnd::Nothing if !has_repeated => Walk::Whole { pages, keys, repeats: is_retold },
             PastEnd::Nothing | PastEnd::ClaimsEmpty => Walk::Repeating { pages, keys, total },
         }
     }
@@ -358,30 +361,52 @@ enum PastEnd {
 }
 
 /// Requests the page after a full last page: if the stated total counted only the items shown, or at most a page of
-/// them, every list would seem to end there.
-async fn probe_past_end<A, F>(
-    keys_seen: &HashSet<String>,
-    total: u64,
-    pages: usize,
-    meaning: &OffsetMeaning,
-    ask: &A,
-) -> Result<PastEnd, Issue>
+/// them, every list would seem to end there. Under another meaning of `offset` that page shows known items again; one that
+/// has changed since is newer than what the walk has of it, so the page joins the list.
+async fn probe_past_end<A, F>(progress: &mut Progress<'_>, total: u64, ask: &A) -> Result<PastEnd, Issue>
 where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let mut past_end = PastEnd::Nothing;
-    for candidate in meaning.candidates() {
-        let page = ask(candidate.offset_after(keys_seen.len(), pages)).await?;
-        let is_new = page.keys.iter().any(|key| !keys_seen.contains(key));
+    let (mut past_end, pages_read) = (PastEnd::Nothing, progress.pages.len());
+    for candidate in progress.meaning.candidates() {
+        let page = ask(candidate.offset_after(progress.keys.len(), pages_read)).await?;
+        let is_new = page.keys.iter().any(|key| !progress.keys.contains(key));
         match page.total {
             Some(0) if page.keys.is_empty() => past_end = PastEnd::ClaimsEmpty,
             Some(told) if told != total => return Ok(PastEnd::More),
             _ if is_new => return Ok(PastEnd::More),
+            _ if tells_anew(&progress.pages, &page.page) => {
+                progress.is_retold = true;
+                progress.pages.push(page.page);
+            }
             _ => {}
         }
     }
     Ok(past_end)
+}
+
+/// Whether a page tells an item as none of `told` does.
+fn tells_anew(told: &[Page], again: &Page) -> bool {
+    let mut unfamiliar = items(again);
+    for page in told.iter().rev() {
+        if unfamiliar.is_empty() {
+            return false;
+        }
+        let told = items(page);
+        unfamiliar.retain(|item| !told.contains(item));
+    }
+    !unfamiliar.is_empty()
+}
+
+/// The items of a page of APIv3; none of another, which lists nothing but keys.
+fn items(page: &Page) -> Vec<serde_json::Value> {
+    #[derive(Default, serde::Deserialize)]
+    struct Listed {
+        #[serde(default)]
+        data: Vec<serde_json::Value>,
+    }
+    serde_json::from_slice::<Listed>(&page.body).unwrap_or_default().data
 }
 
 #[cfg(test)]

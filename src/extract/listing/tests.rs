@@ -123,6 +123,29 @@ async fn a_full_page_is_not_believed_to_be_the_last_because_the_length_says_so()
 }
 
 #[tokio::test]
+async fn an_item_that_changes_before_the_end_is_certain_is_as_it_was_told_last() {
+    let row_of: [fn(u64) -> u64; 3] = [|offset| offset, |offset| offset * 20, |offset| offset.saturating_sub(1) * 20];
+    for (row_of, changes_after) in row_of.iter().flat_map(|row_of| (1..5).map(move |asked| (row_of, asked))) {
+        let (meaning, asked, told_last) = (OffsetMeaning::default(), Cell::new(0), Cell::new("SENDED"));
+        let listing = read_list(&meaning, MEASURE, async |offset| {
+            let state = if asked.replace(asked.get() + 1) < changes_after { "SENDED" } else { "USED" };
+            let items = slice(row_of(offset), 20, 20);
+            let state_of = |item| if item == 7 { state } else { "SENDED" };
+            if items.contains(&7) {
+                told_last.set(state);
+            }
+            let data: Vec<_> = items.clone().map(|item| serde_json::json!([item, state_of(item)])).collect();
+            let body = serde_json::json!({ "data": data, "total_count": 20 }).to_string();
+            Ok(ListPage { page: Page::for_tests(&body), ..page(items, 20)? })
+        });
+        let Listing::Settled(pages) = listing.await.unwrap() else { panic!("must settle") };
+        let told: Vec<_> = pages.iter().flat_map(super::items).filter(|item| item[0] == 7).collect();
+        assert_eq!(told.last().unwrap()[1], told_last.get(), "changed after {changes_after} pages");
+        assert_eq!(meaning.candidates().len(), 3, "one page teaches nothing");
+    }
+}
+
+#[tokio::test]
 async fn a_list_that_says_0_behind_its_last_full_page_settles() {
     for total in [20, 40] {
         let meaning = OffsetMeaning::default();
