@@ -56,6 +56,7 @@ fn among_nights(
     }
     let later = restatement::breaks_after(lake, date).map_err(|error| violated(&error))?;
     let wanted = decisions.in_force(date);
+    let wanted = wanted.difference(&later).cloned().collect();
     let earlier = if has_missing_nights { wanted } else { known(lake, date, wanted)? };
     Ok(decisions.knowing(later).remembering(earlier))
 }
@@ -80,11 +81,11 @@ fn none_yet(path: &Path, lake: &Lake, date: NaiveDate) -> Result<Decisions, Fail
     }
 }
 
-/// Those of `wanted` that a day up to `date` lists or once listed.
+/// Those of `wanted` that a day up to `date` lists, or that any day once listed.
 fn known(lake: &Lake, date: NaiveDate, wanted: BTreeSet<String>) -> Result<BTreeSet<String>, Failure> {
     let mut known = restatement::breaks_up_to(lake, date, wanted.clone()).map_err(|error| violated(&error))?;
     let unlisted = wanted.difference(&known).cloned().collect();
-    let taken_out = restatement::taken_out_up_to(lake, date, unlisted);
+    let taken_out = restatement::taken_out(lake, unlisted);
     known.extend(taken_out.map_err(|error| disk(&error, "cannot read the manifests of earlier runs"))?);
     Ok(known)
 }

@@ -77,15 +77,10 @@ pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<Stri
     Ok(ids)
 }
 
-/// Those of `wanted` that a rerun of a day up to `date` removed: the day no longer lists them, but the
-/// manifests of its runs do.
-pub(super) fn taken_out_up_to(
-    lake: &Lake,
-    date: NaiveDate,
-    mut wanted: BTreeSet<String>,
-) -> io::Result<BTreeSet<String>> {
+/// Those of `wanted` that the rerun of a day removed: the day no longer lists them, but the manifests of its runs do.
+pub(super) fn taken_out(lake: &Lake, mut wanted: BTreeSet<String>) -> io::Result<BTreeSet<String>> {
     let mut found = BTreeSet::new();
-    for partition in lake.partitions(Break::DATASET, NaiveDate::MIN, date + Days::new(1))?.iter().rev() {
+    for partition in lake.partitions_after(Break::DATASET, NaiveDate::MIN)?.iter().rev() {
         if wanted.is_empty() {
             break;
         }

@@ -217,6 +217,8 @@ fn a_decision_about_a_break_that_a_corrected_export_removes_is_no_mistake() {
         assert_eq!(ending.code, 0, "{}", ending.stderr);
         assert!(shop.breaks(day(20)).iter().all(|it| it.break_id != decided.break_id));
     }
+    let earlier = shop.run(&wechat, &["--date", "2026-11-18", "--replay"]);
+    assert_eq!(earlier.code, 0, "no day lists it, and a later one took it out: {}", earlier.stderr);
 }
 
 #[test]
