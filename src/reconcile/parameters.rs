@@ -12,6 +12,7 @@ use super::terms::Terms;
 use crate::clock;
 use crate::contract;
 use crate::job::{PathPattern, SubsidyAmount};
+use crate::record::{Break, LedgerRow, Record};
 
 /// Name and content of every small table except `wechat_channels`, which needs the names of the order
 /// files.
@@ -99,10 +100,12 @@ pub(super) fn has_gaps(terms: &Terms, files: &DayFiles) -> bool {
 }
 
 /// The days up to D on which a dataset is not known. Days before the job's first night of the look-back do not count
-/// (design §7), nor does a dataset without any day: the job does not have it.
+/// (design §7), nor does a dataset without any day: the job does not have it. Only of what sources bring.
 fn unknown_days(terms: &Terms, files: &DayFiles) -> Vec<(&'static str, BTreeSet<NaiveDate>)> {
     let start = terms.rules.lookback_start(files.date);
-    let known = contract::all().map(|contract| {
+    let is_made_here = |name: &str| [LedgerRow::DATASET, Break::DATASET].contains(&name);
+    let sources = contract::all().filter(|contract| !is_made_here(&contract.name));
+    let known = sources.map(|contract| {
         let window = files.window(&contract.name, start);
         (contract.name.as_str(), window.into_iter().map(|(date, _)| date).collect::<BTreeSet<_>>())
     });
