@@ -33,7 +33,7 @@ pub(super) fn reconcile(work: &Work<'_>, done: &mut FinishedNight) -> Result<(),
     let judgement = bench.judge(done, &decisions)?;
     engine::clear(work.night.job, work.lake, &bench.site)?;
     weigh(work, done, &decisions)?;
-    stage_breaks(work, done)?;
+    stage_breaks(work, done, judgement.waiting as u64)?;
     if work.plan.is_selected(Stage::Report) {
         report(work, done, &bench.files, &judgement)?;
     }
@@ -96,10 +96,14 @@ fn weigh(work: &Work<'_>, done: &mut FinishedNight, decisions: &Decisions) -> Re
     Ok(())
 }
 
-fn stage_breaks(work: &Work<'_>, done: &mut FinishedNight) -> Result<(), Failure> {
+fn stage_breaks(work: &Work<'_>, done: &mut FinishedNight, waiting_rows: u64) -> Result<(), Failure> {
     let staged = work.staging.write(&done.breaks, &done.provenance);
     done.files.extend(staged.map_err(|error| unstaged(&error))?);
-    done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
+    let mut entry = stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets());
+    if waiting_rows > 0 {
+        entry.notes.insert("waiting_rows".to_owned(), waiting_rows);
+    }
+    done.sources.entries.push(entry);
     Ok(())
 }
 

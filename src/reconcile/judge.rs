@@ -19,7 +19,6 @@ use super::reduction::{Limits, Reduction};
 use super::rules::{Rule, Rules};
 use super::terms::Terms;
 use crate::dataset::partition;
-use crate::quantity::{agreeing, counted};
 use crate::record::{Break, Record};
 use crate::sorter::{Room, Sorter};
 
@@ -33,6 +32,8 @@ pub struct Judgement {
     pub unjudged: Vec<Unjudged>,
     /// Number of rows per judged rule tonight, within the look-back, due or not.
     pub found: BTreeMap<String, usize>,
+    /// Rows that wait for a day that is not known: they open no break and resolve none.
+    pub waiting: usize,
 }
 
 /// A rule that could not be judged tonight; its breaks of yesterday are carried over.
@@ -131,7 +132,7 @@ impl NightRules<'_> {
                 undecided.remove(&row.break_id);
             }
         });
-        let found = std::mem::take(&mut findings.found);
+        let (found, waiting) = (std::mem::take(&mut findings.found), findings.waiting);
         let tonight = lifecycle::Tonight {
             date,
             decisions: self.decisions,
@@ -140,7 +141,7 @@ impl NightRules<'_> {
         };
         tonight.advance(yesterday, findings.sorted()?, sink)?;
         self.check_decisions(&undecided, unjudged.iter().any(|rule| rule.is_shortfall))?;
-        Ok(Judgement { unjudged, found })
+        Ok(Judgement { unjudged, found, waiting })
     }
 
     /// Refuses decisions about breaks that do not exist. If a source is or was incomplete, such a break may be one that was
@@ -168,7 +169,7 @@ impl NightRules<'_> {
             let of_rule = RuleOutlook::of(self.basis, rule);
             let run = run(runner, rule, &of_rule)?;
             findings.take(self.basis.files.date, rule, run.findings, looked_for)?;
-            run.waits.tell(rule);
+            findings.waiting += run.waiting;
             outlook.add(rule, of_rule, run.left);
         }
         Ok((findings, outlook))
@@ -180,12 +181,14 @@ struct Findings {
     sorter: Sorter,
     /// Number of rows per rule.
     found: BTreeMap<String, usize>,
+    /// Rows of all rules that wait for a day that is not known.
+    waiting: usize,
 }
 
 impl Findings {
     fn new(scratch: &Scratch) -> Findings {
         let room = Room { folder: scratch.folder().to_owned(), memory_bytes: FINDING_BYTES };
-        Findings { sorter: Sorter::new(&room), found: BTreeMap::new() }
+        Findings { sorter: Sorter::new(&room), found: BTreeMap::new(), waiting: 0 }
     }
 
     /// Adds the findings of a rule and removes their ids from `looked_for`.
@@ -280,32 +283,8 @@ struct Run<'a> {
     /// that is not known: they are not opened, and those of yesterday are carried over, even if yesterday's row, by a later
     /// event, is within the window.
     left: BTreeSet<String>,
-    waits: Waits,
-}
-
-/// What of a rule waits for days that are not known.
-#[derive(Default)]
-struct Waits {
-    rows: usize,
-    first_day: Option<NaiveDate>,
-}
-
-impl Waits {
-    fn of(rows: &[Candidate]) -> Waits {
-        let days = rows.iter().filter_map(|row| row.unknown_date);
-        Waits { rows: days.clone().count(), first_day: days.min() }
-    }
-
-    /// Nobody else would notice: such rows open no break and resolve none.
-    fn tell(&self, rule: &Rule) {
-        if let Some(day) = self.first_day {
-            let (rows, wait) = (counted(self.rows, "row", "rows"), agreeing(&self.rows, "waits", "wait"));
-            tracing::warn!(
-                "{}: {rows} {wait} for inputs of {day} or later that are not known; run these days again once they are there",
-                rule.id
-            );
-        }
-    }
+    /// Rows among them that wait for a day that is not known.
+    waiting: usize,
 }
 
 /// Runs a rule. If a query returns a key twice, the row with more at risk counts.
@@ -324,7 +303,8 @@ fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -
         Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
     });
     let findings = findings.collect::<Result<_, _>>()?;
-    Ok(Run { findings, left: left.iter().map(|row| row.break_id(rule)).collect(), waits: Waits::of(&left) })
+    let waiting = left.iter().filter(|row| row.unknown_date.is_some()).count();
+    Ok(Run { findings, left: left.iter().map(|row| row.break_id(rule)).collect(), waiting })
 }
 
 /// The breaks of the latest night before, in the order of their ids, without those of rules the job no longer has.
