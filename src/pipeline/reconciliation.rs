@@ -10,7 +10,10 @@ use super::restatement;
 use super::script;
 use super::work::Work;
 use crate::error::{ExitCode, Failure};
-use crate::reconcile::{Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Reconciliation, Scratch, Site};
+use crate::quantity::counted;
+use crate::reconcile::{
+    Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Reconciliation, Scratch, Site, Waiting,
+};
 use crate::record::{LedgerRow, Record};
 use crate::stage::Stage;
 
@@ -33,7 +36,8 @@ pub(super) fn reconcile(work: &Work<'_>, done: &mut FinishedNight) -> Result<(),
     let judgement = bench.judge(done, &decisions)?;
     engine::clear(work.night.job, work.lake, &bench.site)?;
     weigh(work, done, &decisions)?;
-    stage_breaks(work, done, judgement.waiting as u64)?;
+    stage_breaks(work, done)?;
+    tell_waiting(done, &judgement.waiting);
     if work.plan.is_selected(Stage::Report) {
         report(work, done, &bench.files, &judgement)?;
     }
@@ -96,15 +100,23 @@ fn weigh(work: &Work<'_>, done: &mut FinishedNight, decisions: &Decisions) -> Re
     Ok(())
 }
 
-fn stage_breaks(work: &Work<'_>, done: &mut FinishedNight, waiting_rows: u64) -> Result<(), Failure> {
+fn stage_breaks(work: &Work<'_>, done: &mut FinishedNight) -> Result<(), Failure> {
     let staged = work.staging.write(&done.breaks, &done.provenance);
     done.files.extend(staged.map_err(|error| unstaged(&error))?);
-    let mut entry = stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets());
-    if waiting_rows > 0 {
-        entry.notes.insert("waiting_rows".to_owned(), waiting_rows);
-    }
-    done.sources.entries.push(entry);
+    done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
     Ok(())
+}
+
+/// Counts what waits for days that are not known, and names them: nobody would miss a break that never opens. Days that
+/// were never run just before D have a warning of their own.
+fn tell_waiting(done: &mut FinishedNight, waiting: &Waiting) {
+    let Some(entry) = done.sources.entries.last_mut().filter(|_| waiting.rows > 0) else { return };
+    entry.notes.insert("waiting_rows".to_owned(), waiting.rows as u64);
+    if done.missing_dates.is_none() {
+        let days = waiting.days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let rows = counted(waiting.rows, "row of a rule waits", "rows of rules wait");
+        tracing::warn!("{rows} for inputs of {days} that never came; bring them and run these days again");
+    }
 }
 
 fn report(work: &Work<'_>, done: &mut FinishedNight, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {

@@ -32,8 +32,25 @@ pub struct Judgement {
     pub unjudged: Vec<Unjudged>,
     /// Number of rows per judged rule tonight, within the look-back, due or not.
     pub found: BTreeMap<String, usize>,
-    /// Rows that wait for a day that is not known: they open no break and resolve none.
-    pub waiting: usize,
+    /// What waits for days that are not known.
+    pub waiting: Waiting,
+}
+
+/// Rows of rules that depend on days that are not known: they open no break and resolve none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Waiting {
+    /// How many.
+    pub rows: usize,
+    /// The first such day of each.
+    pub days: BTreeSet<NaiveDate>,
+}
+
+impl Waiting {
+    fn add(&mut self, rows: &[Candidate]) {
+        let days = rows.iter().filter_map(|row| row.unknown_date);
+        self.rows += days.clone().count();
+        self.days.extend(days);
+    }
 }
 
 /// A rule that could not be judged tonight; its breaks of yesterday are carried over.
@@ -132,7 +149,7 @@ impl NightRules<'_> {
                 undecided.remove(&row.break_id);
             }
         });
-        let (found, waiting) = (std::mem::take(&mut findings.found), findings.waiting);
+        let (found, waiting) = (std::mem::take(&mut findings.found), std::mem::take(&mut findings.waiting));
         let tonight = lifecycle::Tonight {
             date,
             decisions: self.decisions,
@@ -169,7 +186,7 @@ impl NightRules<'_> {
             let of_rule = RuleOutlook::of(self.basis, rule);
             let run = run(runner, rule, &of_rule)?;
             findings.take(self.basis.files.date, rule, run.findings, looked_for)?;
-            findings.waiting += run.waiting;
+            findings.waiting.add(&run.waiting);
             outlook.add(rule, of_rule, run.left);
         }
         Ok((findings, outlook))
@@ -181,14 +198,13 @@ struct Findings {
     sorter: Sorter,
     /// Number of rows per rule.
     found: BTreeMap<String, usize>,
-    /// Rows of all rules that wait for a day that is not known.
-    waiting: usize,
+    waiting: Waiting,
 }
 
 impl Findings {
     fn new(scratch: &Scratch) -> Findings {
         let room = Room { folder: scratch.folder().to_owned(), memory_bytes: FINDING_BYTES };
-        Findings { sorter: Sorter::new(&room), found: BTreeMap::new(), waiting: 0 }
+        Findings { sorter: Sorter::new(&room), found: BTreeMap::new(), waiting: Waiting::default() }
     }
 
     /// Adds the findings of a rule and removes their ids from `looked_for`.
@@ -283,8 +299,8 @@ struct Run<'a> {
     /// that is not known: they are not opened, and those of yesterday are carried over, even if yesterday's row, by a later
     /// event, is within the window.
     left: BTreeSet<String>,
-    /// Rows among them that wait for a day that is not known.
-    waiting: usize,
+    /// The rows among them that depend on a day that is not known.
+    waiting: Vec<Candidate>,
 }
 
 /// Runs a rule. If a query returns a key twice, the row with more at risk counts.
@@ -303,8 +319,8 @@ fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -
         Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
     });
     let findings = findings.collect::<Result<_, _>>()?;
-    let waiting = left.iter().filter(|row| row.unknown_date.is_some()).count();
-    Ok(Run { findings, left: left.iter().map(|row| row.break_id(rule)).collect(), waiting })
+    let ids = left.iter().map(|row| row.break_id(rule)).collect();
+    Ok(Run { findings, left: ids, waiting: left.into_iter().filter(|row| row.unknown_date.is_some()).collect() })
 }
 
 /// The breaks of the latest night before, in the order of their ids, without those of rules the job no longer has.

@@ -49,7 +49,7 @@ pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
 pub use files::{DayFiles, Scratch, Shortfall};
 pub use footing::Footing;
-pub use judge::{Judgement, Unjudged};
+pub use judge::{Judgement, Unjudged, Waiting};
 pub use ledger::Asked;
 pub use site::Site;
 pub use tally::Tally;

@@ -237,14 +237,17 @@ fn a_day_without_its_export_is_no_reason_for_breaks_of_the_nights_after_it() {
     assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
     std::fs::rename(&export, &away).unwrap();
     assert_eq!(shop.run(&wechat, &["--date", "2026-11-19"]).code, 75);
-    assert_eq!(shop.run(&wechat, &["--date", "2026-11-20"]).code, 0);
+    let after = shop.run(&wechat, &["--date", "2026-11-20"]);
+    assert_eq!((after.code, after.stderr.lines().count()), (0, 1), "{}", after.stderr);
+    assert!(after.stderr.contains("wait for inputs of 2026-11-19 that never came"), "{}", after.stderr);
     let found = without_order(day(20));
     assert!(found.iter().any(|(_, event)| *event == Some(day(20))), "other days are judged: {found:?}");
     let unexplained: Vec<_> = found.iter().filter(|(_, event)| *event == Some(day(19))).collect();
     assert!(unexplained.is_empty(), "an order of the missing day may explain them: {unexplained:?}");
     std::fs::rename(&away, &export).unwrap();
     for date in ["2026-11-19", "2026-11-20"] {
-        assert_eq!(shop.run(&wechat, &["--date", date]).code, 0);
+        let again = shop.run(&wechat, &["--date", date]);
+        assert!(again.code == 0 && !again.stderr.contains("that never came"), "{}", again.stderr);
     }
     assert_eq!(without_order(day(20)), truth, "once the export is there, the day is judged");
 }
