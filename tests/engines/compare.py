@@ -13,7 +13,8 @@ from case import Case
 from night import CANDIDATE, CONTRACTS, FOOTED, FOOTING, ROOT, UTC, Night, Rule, nights, views
 
 LEDGER = "SELECT * FROM coupon_ledger"
-VALUES = [name for name, _ in CANDIDATE]
+# A row with an unknown_date is not judged, so no break has one.
+VALUES = [name for name, _ in CANDIDATE if name != "unknown_date"]
 
 
 def main(engine: str, jobs: list[str]) -> int:
