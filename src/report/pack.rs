@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use arrow::array::RecordBatch;
 
@@ -16,7 +19,7 @@ use super::input::PackInput;
 use super::shared_amounts::{Share, SharedAmounts};
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
-use super::workbook::Book;
+use super::workbook::{Book, OpenTable};
 use super::{PAGE, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;
@@ -82,7 +85,7 @@ struct Twin<W: Write> {
 impl<W: Write> Twin<W> {
     fn line(&mut self, book: &mut Book, cells: &[Cell<'_>]) -> Result<(), ReportError> {
         self.line_of_csv(cells)?;
-        Ok(book.line(self.sheet, cells)?)
+        Ok(book.table(self.sheet).line(cells)?)
     }
 
     fn line_of_csv(&mut self, cells: &[Cell<'_>]) -> Result<(), ReportError> {
@@ -171,6 +174,28 @@ impl<'a> Told<'a> {
     }
 }
 
+/// Fills the sheets of associated orders and of subsidies, each on its own thread.
+fn fill_sheets<'a>(
+    batches: impl Iterator<Item = Result<Batch<'a>, ReportError>> + Send,
+    language: Language,
+    [mut orders, mut owed]: [OpenTable<'_>; 2],
+) -> Result<(), ReportError> {
+    std::thread::scope(|threads| {
+        let (sender, shared) = sync_channel::<Arc<Batch<'_>>>(BATCHES_AHEAD);
+        let filling =
+            threads.spawn(move || shared.iter().try_for_each(|batch| batch.each_owed(language, |it| owed.line(it))));
+        let filled = prefetch::for_each(batches, BATCHES_AHEAD, |batch| {
+            let batch = Arc::new(batch.map_err(Some)?);
+            // If the receiver is gone, its thread has failed and tells why.
+            sender.send(batch.clone()).map_err(|_| None)?;
+            batch.each_order(language, |it| orders.line(it)).map_err(|error| Some(error.into()))
+        });
+        drop(sender);
+        filling.join().unwrap_or_else(|panic| resume_unwind(panic))?;
+        filled.or_else(|error| error.map_or(Ok(()), Err))
+    })
+}
+
 impl<S: Shelf> Pack<'_, S> {
     fn write_discrepancies(&mut self) -> Result<(), ReportError> {
         let mut twin = self.begin(&discrepancies::TABLE, &[])?;
@@ -190,7 +215,7 @@ impl<S: Shelf> Pack<'_, S> {
         let mut known = Known::new(self.input.breaks, receipts);
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
-        let (language, order_sheet, owed_sheet) = (self.input.settings.language, orders.sheet, owed.sheet);
+        let (language, sheets) = (self.input.settings.language, [orders.sheet, owed.sheet]);
         let mut flow = Flow::default();
         let batches = books.ledger.map(|batch| {
             let batch = batch?;
@@ -203,12 +228,7 @@ impl<S: Shelf> Pack<'_, S> {
             batch.each_owed(language, |cells| owed.line_of_csv(cells))?;
             Ok::<_, ReportError>(batch)
         });
-        prefetch::for_each(batches, BATCHES_AHEAD, |batch| {
-            let (batch, book) = (batch?, &mut self.book);
-            batch.each_order(language, |cells| book.line(order_sheet, cells))?;
-            batch.each_owed(language, |cells| book.line(owed_sheet, cells))?;
-            Ok::<_, ReportError>(())
-        })?;
+        fill_sheets(batches, language, self.book.tables(sheets))?;
         self.finish(&associated_orders::TABLE, orders)?;
         self.finish(&subsidies::TABLE, owed)?;
         Ok(flow)

@@ -4,6 +4,7 @@
 
 use std::io::Write;
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use rust_xlsxwriter::{
@@ -32,12 +33,25 @@ const ZIP_LEVEL: u8 = 2;
 
 /// A workbook that is being written.
 pub(super) struct Book {
-    workbook: Workbook,
+    stationery: Stationery,
+    sheets: Vec<Sheet>,
+}
+
+/// What the tables of a workbook have in common; gives them worksheets.
+struct Stationery {
+    /// Locked to add a worksheet, never to fill one.
+    workbook: Mutex<Workbook>,
     language: Language,
     formats: Formats,
     /// Rows per sheet; the last one is reserved for totals, or for where the rows continue.
     lines_per_sheet: u32,
-    sheets: Vec<Sheet>,
+}
+
+/// A table that takes rows, perhaps beside another one on another thread. Its cells have the styles of their columns, which are
+/// numbered when the table begins, so the bytes of the workbook do not depend on which thread is first.
+pub(super) struct OpenTable<'b> {
+    stationery: &'b Stationery,
+    sheet: &'b mut Sheet,
 }
 
 /// A table that is being written to one or more worksheets.
@@ -70,7 +84,9 @@ impl Book {
         workbook.set_tempdir(scratch)?.set_zip_compression_level(ZIP_LEVEL);
         let created = ExcelDateTime::from_timestamp(end_of(date).timestamp())?;
         workbook.set_properties(&DocProperties::new().set_creation_datetime(&created));
-        Ok(Book { workbook, language, formats: Formats::new(), lines_per_sheet: EXCEL_LINES, sheets: Vec::new() })
+        let workbook = Mutex::new(workbook);
+        let stationery = Stationery { workbook, language, formats: Formats::new(), lines_per_sheet: EXCEL_LINES };
+        Ok(Book { stationery, sheets: Vec::new() })
     }
 
     /// Starts a table below the lines of `front`; returns its number.
@@ -79,35 +95,30 @@ impl Book {
     }
 
     fn open(&mut self, table: &'static Table, front: &[(String, Cell<'_>)]) -> Result<usize, XlsxError> {
-        let mut page = self.page(table, 0)?;
+        let mut page = self.stationery.page(table, 0)?;
+        let formats = &self.stationery.formats;
         for (line, (label, cell)) in front.iter().enumerate() {
             let line = u32::try_from(line).expect("a front of a few lines");
-            let format = if line == 0 { &self.formats.title } else { &self.formats.note };
+            let format = if line == 0 { &formats.title } else { &formats.note };
             page.write_string_with_format(line, 0, label, format)?;
-            write_cell(&mut page, line, 2, cell, Some(&self.formats.of_front(cell)))?;
+            write_cell(&mut page, line, 2, cell, Some(&formats.of_front(cell)))?;
         }
         let header_line = if front.is_empty() { 0 } else { u32::try_from(front.len()).expect("few") + 1 };
-        self.head(&mut page, table, header_line)?;
+        self.stationery.head(&mut page, table, header_line)?;
         let totals = Totals::of(table);
         self.sheets.push(Sheet { table, pages: vec![page], header_line, next_line: header_line + 1, totals });
         Ok(self.sheets.len() - 1)
     }
 
-    /// Adds a row to the table with this number, on a further sheet if necessary.
-    pub(super) fn line(&mut self, number: usize, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
-        heard(|| self.add(number, cells))
+    /// The table with this number, to add rows to.
+    pub(super) fn table(&mut self, number: usize) -> OpenTable<'_> {
+        OpenTable { stationery: &self.stationery, sheet: &mut self.sheets[number] }
     }
 
-    fn add(&mut self, number: usize, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
-        if self.sheets[number].next_line + 1 >= self.lines_per_sheet {
-            self.turn_page(number)?;
-        }
-        let sheet = &mut self.sheets[number];
-        sheet.totals.add(cells);
-        let line = sheet.next_line;
-        write_line(sheet.page(), line, cells, None)?;
-        sheet.next_line += 1;
-        Ok(())
+    /// Two tables, to be filled at the same time.
+    pub(super) fn tables(&mut self, numbers: [usize; 2]) -> [OpenTable<'_>; 2] {
+        let sheets = self.sheets.get_disjoint_mut(numbers).expect("two tables of this workbook");
+        sheets.map(|sheet| OpenTable { stationery: &self.stationery, sheet })
     }
 
     /// The table, the number of its rows, and the number of its sheets.
@@ -123,43 +134,68 @@ impl Book {
         out.result().map_err(XlsxError::IoError)
     }
 
-    fn save(mut self, order: &[usize], out: impl Write + Send) -> Result<(), XlsxError> {
-        for sheet in &mut self.sheets {
+    fn save(self, order: &[usize], out: impl Write + Send) -> Result<(), XlsxError> {
+        let Stationery { workbook, language, formats, .. } = self.stationery;
+        let (mut sheets, mut workbook) = (self.sheets, workbook.into_inner().unwrap_or_else(PoisonError::into_inner));
+        for sheet in &mut sheets {
             let line = sheet.next_line;
             if sheet.totals.has_line() {
-                let totals = sheet.totals.line(self.language);
-                write_line(sheet.page(), line, &totals, Some(&self.formats))?;
+                let totals = sheet.totals.line(language);
+                write_line(sheet.page(), line, &totals, Some(&formats))?;
             }
-            sheet.dress_page(self.language, line.saturating_sub(1))?;
+            sheet.dress_page(language, line.saturating_sub(1))?;
         }
-        let mut sheets: Vec<_> = self.sheets.into_iter().map(Some).collect();
+        let mut sheets: Vec<_> = sheets.into_iter().map(Some).collect();
         for number in order {
             let sheet = sheets[*number].take().expect("every table is placed once");
-            sheet.pages.into_iter().for_each(|page| self.workbook.push_worksheet(page));
+            sheet.pages.into_iter().for_each(|page| workbook.push_worksheet(page));
         }
-        self.workbook.save_to_writer(out)
+        workbook.save_to_writer(out)
+    }
+}
+
+impl OpenTable<'_> {
+    /// Adds a row, on a further sheet if necessary.
+    pub(super) fn line(&mut self, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
+        heard(|| self.add(cells))
     }
 
-    fn turn_page(&mut self, number: usize) -> Result<(), XlsxError> {
-        let (table, pages) = (self.sheets[number].table, self.sheets[number].pages.len());
-        let mut next = self.page(table, pages)?;
-        self.head(&mut next, table, 0)?;
-        let note = match self.language {
+    fn add(&mut self, cells: &[Cell<'_>]) -> Result<(), XlsxError> {
+        if self.sheet.next_line + 1 >= self.stationery.lines_per_sheet {
+            self.turn_page()?;
+        }
+        let sheet = &mut *self.sheet;
+        sheet.totals.add(cells);
+        let line = sheet.next_line;
+        write_line(sheet.page(), line, cells, None)?;
+        sheet.next_line += 1;
+        Ok(())
+    }
+
+    fn turn_page(&mut self) -> Result<(), XlsxError> {
+        let Stationery { language, formats, .. } = self.stationery;
+        let sheet = &mut *self.sheet;
+        let mut next = self.stationery.page(sheet.table, sheet.pages.len())?;
+        self.stationery.head(&mut next, sheet.table, 0)?;
+        let note = match language {
             Language::Zh => format!("续见工作表「{}」", next.name()),
             Language::En => format!("continues on the sheet \"{}\"", next.name()),
         };
-        let sheet = &mut self.sheets[number];
         let last = sheet.next_line;
-        sheet.page().write_string_with_format(last, 0, note, &self.formats.total)?;
-        sheet.dress_page(self.language, last - 1)?;
+        sheet.page().write_string_with_format(last, 0, note, &formats.total)?;
+        sheet.dress_page(*language, last - 1)?;
         (sheet.header_line, sheet.next_line) = (0, 1);
         sheet.pages.push(next);
         Ok(())
     }
+}
 
+impl Stationery {
     /// An empty worksheet of a table, with column widths by kind.
-    fn page(&mut self, table: &Table, earlier: usize) -> Result<Worksheet, XlsxError> {
-        let mut page = self.workbook.new_worksheet_with_constant_memory()?;
+    fn page(&self, table: &Table, earlier: usize) -> Result<Worksheet, XlsxError> {
+        let mut workbook = self.workbook.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut page = workbook.new_worksheet_with_constant_memory()?;
+        drop(workbook);
         let name = self.language.pick(table.zh, table.en);
         page.set_name(if earlier == 0 { name.to_owned() } else { format!("{name} {}", earlier + 1) })?;
         for (column, it) in (0..).zip(table.columns) {
@@ -378,15 +414,16 @@ mod tests {
         summed("yuan", "金额(元)", "Amount (yuan)", Kind::Yuan).says("一笔金额。", "An amount."),
     ];
     const TABLE: Table = Table { name: "t", zh: "明细", en: "Rows", dataset: "orders", columns: &COLUMNS };
+    const OTHER: Table = Table { zh: "其他", ..TABLE };
 
     fn book(rows: i64) -> Xlsx<Cursor<Vec<u8>>> {
         let scratch = tempfile::tempdir().unwrap();
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
         let mut book = Book::new(Language::Zh, date, scratch.path()).unwrap();
-        book.lines_per_sheet = 6;
+        book.stationery.lines_per_sheet = 6;
         let sheet = book.begin(&TABLE, &[]).unwrap();
         for row in 0..rows {
-            book.line(sheet, &[Cell::text(format!("{row:020}")), Cell::Yuan(Some(Fen(row)))]).unwrap();
+            book.table(sheet).line(&[Cell::text(format!("{row:020}")), Cell::Yuan(Some(Fen(row)))]).unwrap();
         }
         let mut out = Cursor::default();
         book.finish(&[sheet], &mut out).unwrap();
@@ -402,6 +439,37 @@ mod tests {
         assert_eq!(first.height(), 6);
         assert_eq!(first[(5, 0)].to_string(), "续见工作表「明细 2」");
         assert_eq!(last.rows().map(|row| row[1].to_string()).collect::<Vec<_>>(), ["金额(元)", "0.08", "0.36"]);
+    }
+
+    /// The bytes of a workbook of two tables that `fill` adds rows to.
+    fn bytes_of_two(fill: impl Fn([OpenTable<'_>; 2])) -> Vec<u8> {
+        let scratch = tempfile::tempdir().unwrap();
+        let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
+        let mut book = Book::new(Language::Zh, date, scratch.path()).unwrap();
+        book.stationery.lines_per_sheet = 40;
+        let numbers = [&TABLE, &OTHER].map(|table| book.begin(table, &[]).unwrap());
+        fill(book.tables(numbers));
+        let mut out = Cursor::default();
+        book.finish(&numbers, &mut out).unwrap();
+        out.into_inner()
+    }
+
+    fn add_rows(mut table: OpenTable<'_>) {
+        (0..300).for_each(|row| table.line(&[Cell::text(row.to_string()), Cell::Yuan(Some(Fen(row)))]).unwrap());
+    }
+
+    #[test]
+    fn two_tables_filled_at_the_same_time_give_the_bytes_of_one_after_the_other() {
+        let in_turn = bytes_of_two(|tables| tables.into_iter().for_each(add_rows));
+        for _ in 0..5 {
+            let at_once = bytes_of_two(|[one, other]| {
+                std::thread::scope(|threads| {
+                    threads.spawn(|| add_rows(one));
+                    add_rows(other);
+                });
+            });
+            assert!(at_once == in_turn);
+        }
     }
 
     #[test]
