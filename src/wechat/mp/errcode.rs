@@ -14,11 +14,9 @@ use crate::wechat::lenient;
 /// "Too many calls in this minute" (reference MP §C.3).
 pub(super) const THROTTLED_FOR: Duration = Duration::from_secs(60);
 
-/// The class of an answer.
+/// What an answer that is no success calls for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// No errcode, or zero.
-    Good,
     /// The token is not valid (any more): fetch another, once.
     Token,
     /// The token has expired: fetch another.
@@ -33,6 +31,13 @@ pub(super) enum Meaning {
     Final(FailureKind),
 }
 
+/// An answer that is no success: what it calls for, and what it says.
+#[derive(Debug)]
+pub(super) struct Failed {
+    pub(super) meaning: Meaning,
+    pub(super) problem: Problem,
+}
+
 #[derive(Deserialize)]
 struct Envelope {
     #[serde(default, deserialize_with = "lenient::integer")]
@@ -44,35 +49,34 @@ struct Envelope {
 
 /// The failure that a journalled answer means, if any; a pure function.
 pub fn failure_of(status: u16, body: &[u8]) -> Option<FailureKind> {
-    let (_, problem) = meaning_of(status, body);
-    problem.map(|problem| problem.kind())
+    judge(status, body).err().map(|failed| failed.problem.kind())
 }
 
-/// The class of an answer, and the problem unless it is good.
-pub(super) fn meaning_of(status: u16, body: &[u8]) -> (Meaning, Option<Problem>) {
+/// Judges an answer.
+pub(super) fn judge(status: u16, body: &[u8]) -> Result<(), Failed> {
     if status != 200 {
-        return gateway(status);
+        return Err(gateway(status));
     }
     let Ok(envelope) = serde_json::from_slice::<Envelope>(byte_order_mark::skipped(body)) else {
-        return (Meaning::Gateway, Some(Problem::Unexpected { detail: "the body is not a JSON object".into() }));
+        let problem = Problem::Unexpected { detail: "the body is not a JSON object".into() };
+        return Err(Failed { meaning: Meaning::Gateway, problem });
     };
     let errcode = envelope.errcode.unwrap_or(0);
-    let meaning = class_of(errcode);
+    let Some(meaning) = meaning_of(errcode) else { return Ok(()) };
     let kind = match meaning {
-        Meaning::Good => return (Meaning::Good, None),
         Meaning::Token | Meaning::Expired => FailureKind::Credentials,
         Meaning::Busy | Meaning::Throttled | Meaning::Gateway => FailureKind::Unavailable,
         Meaning::Final(kind) => kind,
     };
     let message = envelope.errmsg.as_str().unwrap_or_default().to_owned();
-    (meaning, Some(Problem::Refused { kind, code: errcode.to_string(), message }))
+    Err(Failed { meaning, problem: Problem::Refused { kind, code: errcode.to_string(), message } })
 }
 
-/// The class of an errcode.
-fn class_of(errcode: i64) -> Meaning {
+/// The meaning of an errcode; `None` if it says success.
+fn meaning_of(errcode: i64) -> Option<Meaning> {
     use FailureKind::{Credentials, NotFound, NotReady, QuotaUsedUp, Refused};
-    match errcode {
-        0 => Meaning::Good,
+    let meaning = match errcode {
+        0 => return None,
         -1 => Meaning::Busy,
         40001 | 40014 => Meaning::Token,
         42001 => Meaning::Expired,
@@ -96,7 +100,8 @@ fn class_of(errcode: i64) -> Meaning {
         // 40078: the card is there no more (reference MP §C.4, §D.11).
         40003 | 40056 | 40073 | 40078 => Meaning::Final(NotFound),
         _ => Meaning::Final(Refused),
-    }
+    };
+    Some(meaning)
 }
 
 /// The key of the job file to check.
@@ -126,21 +131,25 @@ pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
     }
 }
 
-fn gateway(status: u16) -> (Meaning, Option<Problem>) {
+fn gateway(status: u16) -> Failed {
     let later = may_pass(status);
     let kind = if later { FailureKind::Unavailable } else { FailureKind::Refused };
     let meaning = if later { Meaning::Gateway } else { Meaning::Final(kind) };
-    (meaning, Some(Problem::of_status(kind, status)))
+    Failed { meaning, problem: Problem::of_status(kind, status) }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn meaning(status: u16, body: &str) -> Meaning {
+        judge(status, body.as_bytes()).unwrap_err().meaning
+    }
+
     #[test]
     fn success_may_say_zero_or_nothing() {
         for body in [r#"{"errcode":0,"errmsg":"ok"}"#, r#"{"list":[]}"#, r#"{"access_token":"x","expires_in":1}"#] {
-            assert_eq!(meaning_of(200, body.as_bytes()).0, Meaning::Good, "{body}");
+            assert!(judge(200, body.as_bytes()).is_ok(), "{body}");
             assert_eq!(failure_of(200, body.as_bytes()), None);
         }
     }
@@ -164,18 +173,18 @@ mod tests {
             (40127, Meaning::Final(Refused)),
             (123456, Meaning::Final(Refused)),
         ];
-        for (errcode, meaning) in cases {
+        for (errcode, expected) in cases {
             let body = format!(r#"{{"errcode":{errcode},"errmsg":"x hint: [R_hs8a06151100]"}}"#);
-            assert_eq!(meaning_of(200, body.as_bytes()).0, meaning, "{errcode}");
+            assert_eq!(meaning(200, &body), expected, "{errcode}");
         }
     }
 
     #[test]
     fn what_is_no_json_object_is_a_gateway_speaking() {
         for body in ["<html>", "", "[]1"] {
-            assert_eq!(meaning_of(200, body.as_bytes()).0, Meaning::Gateway, "{body}");
+            assert_eq!(meaning(200, body), Meaning::Gateway, "{body}");
         }
-        assert_eq!(meaning_of(503, b"").0, Meaning::Gateway);
+        assert_eq!(meaning(503, ""), Meaning::Gateway);
         assert_eq!(failure_of(404, b""), Some(FailureKind::Refused));
     }
 }

@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use errcode::{Meaning, THROTTLED_FOR, meaning_of};
+use errcode::{Failed, Meaning, THROTTLED_FOR, judge};
 use token::Tokens;
 
 pub use cards::{card, cards};
@@ -158,10 +158,10 @@ impl Exchange for Call<'_> {
     }
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
-        let (meaning, problem) = meaning_of(received.status, &received.body);
+        let judged = judge(received.status, &received.body);
         let evidence = Evidence::unsigned(&received);
         let answer = Answer::new(received, evidence, self.client.http.world().clock.now());
-        let Some(problem) = problem else { return Verdict::Accept(answer) };
+        let Err(Failed { meaning, problem }) = judged else { return Verdict::Accept(answer) };
         let problem = match self.used_token() {
             Some(token) => token::without(problem, &token),
             None => problem,
@@ -178,7 +178,7 @@ impl Exchange for Call<'_> {
             Meaning::Busy => self.busy(refusal),
             Meaning::Throttled => Verdict::Retry { cause: refusal, after: THROTTLED_FOR },
             Meaning::Gateway => Verdict::retry(refusal),
-            Meaning::Good | Meaning::Final(_) => Verdict::Refuse(refusal),
+            Meaning::Final(_) => Verdict::Refuse(refusal),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Mutex;
 
-use super::errcode::{Meaning, THROTTLED_FOR, hint, meaning_of};
+use super::errcode::{Failed, Meaning, THROTTLED_FOR, hint, judge};
 use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
 use crate::secret::Secret;
 use crate::wechat::answer::{Answer, Evidence};
@@ -193,19 +193,21 @@ impl Exchange for TokenCall<'_> {
     }
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
-        let (meaning, problem) = meaning_of(received.status, &received.body);
+        let judged = judge(received.status, &received.body);
         let evidence = Evidence::unsigned(&received);
         let answer = Answer::new(received, evidence, self.tokens.http.world().clock.now());
         // An answer may contain a token and is not kept; a message may repeat what was sent.
         let refusal = |problem| Refusal::bare(without(problem, &self.tokens.secret));
-        match (meaning, problem) {
-            (_, None) => match self.request.parse(&answer.body) {
+        match judged {
+            Ok(()) => match self.request.parse(&answer.body) {
                 Ok(_) => Verdict::Accept(answer),
                 Err(error) => Verdict::retry(refusal(no_token(&error))),
             },
-            (Meaning::Throttled, Some(problem)) => Verdict::Retry { cause: refusal(problem), after: THROTTLED_FOR },
-            (Meaning::Busy | Meaning::Gateway, Some(problem)) => Verdict::retry(refusal(problem)),
-            (_, Some(problem)) => Verdict::Refuse(refusal(problem)),
+            Err(Failed { meaning: Meaning::Throttled, problem }) => {
+                Verdict::Retry { cause: refusal(problem), after: THROTTLED_FOR }
+            }
+            Err(Failed { meaning: Meaning::Busy | Meaning::Gateway, problem }) => Verdict::retry(refusal(problem)),
+            Err(Failed { problem, .. }) => Verdict::Refuse(refusal(problem)),
         }
     }
 }
