@@ -16,6 +16,7 @@ use super::found::{self, Found};
 use super::hashing::ExportFile;
 use crate::clock::business_date_of;
 use crate::record::CouponEvent;
+use crate::wechat::byte_order_mark;
 use crate::wechat::pay_v3::{Keyring, Sealed, SignatureHeaders};
 use crate::wechat::time::parse_time;
 
@@ -211,8 +212,7 @@ impl Resource {
 /// Why it is a dead letter.
 pub fn open(bytes: &[u8], keys: &dyn CallbackKeys) -> Result<Option<CouponEvent>, Unopened> {
     // Some servers write a byte order mark before any text; it is not part of the callback.
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let spooled: Spooled = serde_json::from_slice(bytes)
+    let spooled: Spooled = serde_json::from_slice(byte_order_mark::skipped(bytes))
         .map_err(|error| format!("not a spooled callback `{{\"headers\":{{…}},\"body\":\"…\"}}`: {}", at(&error)))?;
     verify(&spooled, keys)?;
     let envelope: Envelope = serde_json::from_str(&spooled.body)

@@ -17,6 +17,7 @@ use crate::job::Job;
 use crate::money::Fen;
 use crate::reconcile::{Decision, Decisions};
 use crate::record::Break;
+use crate::wechat::byte_order_mark;
 
 /// Version of the file format.
 pub(super) const VERSION: u32 = 1;
@@ -176,8 +177,7 @@ impl Plan {
             return Err(PlanError::NotApproved { actual });
         }
         // Editors may add a byte order mark; it was approved with the rest.
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let text = std::str::from_utf8(bytes).map_err(|_| PlanError::Encoding)?;
+        let text = std::str::from_utf8(byte_order_mark::skipped(bytes)).map_err(|_| PlanError::Encoding)?;
         let plan: Plan = serde_json::from_str(text)?;
         if plan.version != VERSION {
             return Err(PlanError::Version { given: plan.version, known: VERSION });

@@ -3,6 +3,7 @@
 
 use super::xml::{self, Fields};
 use crate::http::may_pass;
+use crate::wechat::byte_order_mark;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::wording::shown;
 
@@ -127,8 +128,7 @@ fn judged(problem: Problem) -> Judgement {
 }
 
 fn looks_like_xml(body: &[u8]) -> bool {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
-    body.iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
+    byte_order_mark::skipped(body).iter().find(|byte| !byte.is_ascii_whitespace()) == Some(&b'<')
 }
 
 #[cfg(test)]
