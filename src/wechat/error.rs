@@ -85,8 +85,22 @@ impl Problem {
     }
 
     /// Whether the answer was a redirect: somebody between this machine and the API sent it.
-    pub(crate) fn is_redirect(&self) -> bool {
+    fn is_redirect(&self) -> bool {
         matches!(self, Problem::Refused { code, .. } if code.starts_with("HTTP 3"))
+    }
+
+    /// What to check of an API, by its section of the job file, where somebody else seems to answer in its place.
+    pub(crate) fn hint_of_a_stranger(&self, section: &str) -> Option<String> {
+        match self {
+            Problem::Transport(error) if error.is_distrust() => Some(format!(
+                "`{section}.base_url` must be WeChat's own host; a proxy that intercepts TLS, a wrong clock on this \
+                 machine or missing root certificates (`SSL_CERT_FILE`) look the same"
+            )),
+            problem if problem.is_redirect() => Some(format!(
+                "`{section}.base_url` must be the API itself, not a proxy or portal that answers in its place"
+            )),
+            _ => None,
+        }
     }
 
     /// The kind of the error.

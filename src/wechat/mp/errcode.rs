@@ -104,16 +104,8 @@ fn meaning_of(errcode: i64) -> Option<Meaning> {
     Some(meaning)
 }
 
-/// The key of the job file to check.
+/// The key of the job file to check, as if the app secret were given by an environment variable.
 pub(super) fn hint(problem: &Problem) -> Option<&'static str> {
-    if problem.is_redirect() {
-        return Some("`mp.base_url` must be the API itself, not a proxy or portal that answers in its place");
-    }
-    if matches!(problem, Problem::Transport(error) if error.is_distrust()) {
-        return Some(
-            "`mp.base_url` must be WeChat's own host; a proxy that intercepts TLS, a wrong clock on this machine or missing root certificates (`SSL_CERT_FILE`) look the same",
-        );
-    }
     let Problem::Refused { code, .. } = problem else {
         let is_unheard = matches!(problem, Problem::Transport(_) | Problem::NoToken { .. });
         return is_unheard.then_some("is `mp.base_url` reachable from this machine?");

@@ -67,7 +67,7 @@ impl Mp {
             Ok(settled) => Ok(settled.into()),
             Err(error) => {
                 let error = ApiError::from(error);
-                let hint = errcode::hint(error.problem()).map(|hint| self.tokens.spell(hint));
+                let hint = self.tokens.hint(error.problem());
                 Err(error.with_hint(hint))
             }
         }

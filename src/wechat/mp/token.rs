@@ -133,9 +133,10 @@ impl Tokens {
         }
     }
 
-    /// A hint that names the secret as the job file does.
-    pub(super) fn spell(&self, hint: &str) -> String {
-        self.secret.origin().spell(hint)
+    /// The key of the job file to check; names the app secret as the job file does.
+    pub(super) fn hint(&self, problem: &Problem) -> Option<String> {
+        let spell = |hint| self.secret.origin().spell(hint);
+        problem.hint_of_a_stranger("mp").or_else(|| hint(problem).map(spell))
     }
 
     /// Drops a token that the platform refused, unless that was done already.
@@ -166,7 +167,7 @@ impl Tokens {
             self.http.call("POST", request.endpoint.path, &TokenCall { tokens: self, request: &request }).await;
         let settled = settled.map_err(|error| {
             let error = ApiError::from(error);
-            let hint = hint(error.problem()).map(|hint| self.spell(hint));
+            let hint = self.hint(error.problem());
             error.with_hint(hint)
         })?;
         let token =

@@ -63,10 +63,16 @@ impl PayV2 {
             Ok(settled) => Ok(settled.into()),
             Err(error) => {
                 let error = ApiError::from(error);
-                let hint = hint(error.problem()).map(|hint| self.account.api_key.origin().spell(hint));
+                let hint = self.hint(error.problem());
                 Err(error.with_hint(hint))
             }
         }
+    }
+
+    /// The key of the job file to check.
+    fn hint(&self, problem: &Problem) -> Option<String> {
+        let spell = |hint| self.account.api_key.origin().spell(hint);
+        problem.hint_of_a_stranger("pay_v2").or_else(|| hint(problem).map(spell))
     }
 
     /// The result of checking the signature of an answer; `Absent` for files.
@@ -186,12 +192,9 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
     Answer::new(received, evidence, fetched_at)
 }
 
-/// The key of the job file to check.
+/// The key of the job file to check, as if every secret were given by an environment variable.
 fn hint(problem: &Problem) -> Option<&'static str> {
     match problem {
-        problem if problem.is_redirect() => {
-            Some("`pay_v2.base_url` must be the API itself, not a proxy or portal that answers in its place")
-        }
         Problem::Refused { kind: FailureKind::Credentials, .. } => {
             Some("`pay_v2.api_key_env` must name the v2 key of merchant `pay_v2.mch_id` (not the APIv3 key)")
         }
@@ -201,9 +204,6 @@ fn hint(problem: &Problem) -> Option<&'static str> {
         Problem::Refused { code, .. } if code == "270077956" => {
             Some("`pay_v2.mch_id` must be the creator of every stock in `pay_v2.stock_ids`")
         }
-        Problem::Transport(error) if error.is_distrust() => Some(
-            "`pay_v2.base_url` must be WeChat's own host; a proxy that intercepts TLS, a wrong clock on this machine or missing root certificates (`SSL_CERT_FILE`) look the same",
-        ),
         Problem::Transport(_) => Some(
             "is `pay_v2.base_url` reachable from this machine? send_coupon also wants \
              `pay_v2.client_certificate_file` with a certificate WeChat Pay knows",

@@ -25,10 +25,12 @@ impl Account {
 
     /// The key of the job file to check.
     pub(super) fn hint(&self, error: &ApiError) -> Option<String> {
-        let hint = match error.problem() {
-            problem if problem.is_redirect() => {
-                "`pay_v3.base_url` must be the API itself, not a proxy or portal that answers in its place"
-            }
+        let problem = error.problem();
+        problem.hint_of_a_stranger("pay_v3").or_else(|| Some(self.spell(self.hint_of(problem)?)))
+    }
+
+    fn hint_of(&self, problem: &Problem) -> Option<&'static str> {
+        let hint = match problem {
             Problem::ClockSkew { .. } => "set this machine's clock (NTP); WeChat allows five minutes",
             Problem::Refused { kind: FailureKind::Credentials, .. } => {
                 "`pay_v3.serial_no` must be the serial of the certificate that belongs to \
@@ -39,15 +41,12 @@ impl Account {
             Problem::Transport(TransportError::Unsendable { .. }) => {
                 "an openid, code or id in the request is not one that WeChat issues: correct the file that names it"
             }
-            Problem::Transport(error) if error.is_distrust() => {
-                "`pay_v3.base_url` must be WeChat's own host; a proxy that intercepts TLS, a wrong clock on this machine or missing root certificates (`SSL_CERT_FILE`) look the same"
-            }
             Problem::Transport(_) => "is `pay_v3.base_url` reachable from this machine?",
             Problem::NoToken { .. } | Problem::Unexpected { .. } | Problem::Sink(_) | Problem::Digest { .. } => {
                 return None;
             }
         };
-        Some(self.spell(hint))
+        Some(hint)
     }
 
     /// A hint that names the keys as the job file does.
