@@ -80,7 +80,7 @@ fn allow(endpoint: &Endpoint, write: bool) -> Result<(), Failure> {
         let what = format!("`{} {}` changes something at WeChat", endpoint.method, endpoint.path);
         return Err(Failure::new(ExitCode::Usage, what).hinting("add `--write` if that is what you want"));
     }
-    if endpoint.id == "pay_v3_bill_download" {
+    if *endpoint == endpoint::BILL_DOWNLOAD {
         let what = "a bill is not JSON: it is downloaded from the URL in the answer to its application";
         return Err(Failure::new(ExitCode::Usage, what).hinting("`coupon-recon run` applies for bills and keeps them"));
     }
@@ -118,15 +118,15 @@ impl Caller<'_> {
             settings.identity_pem = Some(read_pem(file)?);
         }
         let is_over_tls = settings.limits.base_url.scheme() == "https";
-        if self.endpoint.id == "pay_v2_send_coupon" && is_over_tls && settings.identity_pem.is_none() {
+        if *self.endpoint == endpoint::V2_SEND_COUPON && is_over_tls && settings.identity_pem.is_none() {
             return Err(Failure::new(ExitCode::Usage, "send_coupon needs the merchant's client certificate")
                 .hinting("`pay_v2.client_certificate_file` and `pay_v2.client_key_file` name it"));
         }
         let client = PayV2::new(&settings, self.world.clone()).map_err(|error| unusable_keys(&error))?;
         let body = body::xml(&self.command.fields);
-        let request = Request::new(self.endpoint, self.endpoint.path.to_owned(), body, |_| Ok(()));
+        let request = Request::unread(self.endpoint, self.endpoint.path.to_owned(), body);
         let answer = client.send(&request).await.map_err(|error| of_call(&error))?;
-        if self.endpoint.id != "pay_v2_bill" {
+        if *self.endpoint != endpoint::V2_BILL {
             warn_of_signature(&client, &answer, &settings.api_key);
         }
         Ok(shown::xml_or_file(&answer.body))
@@ -135,9 +135,9 @@ impl Caller<'_> {
     async fn ask_mp(&self) -> Result<String, Failure> {
         let settings = self.job.mp.as_ref().ok_or_else(|| no_section("mp"))?;
         let client = Mp::new(settings, self.world.clone()).map_err(|error| unusable_keys(&error))?;
-        let answer = match self.endpoint.id {
-            "mp_token" => client.send(&token::token(&settings.appid, &settings.secret)).await,
-            "mp_stable_token" => {
+        let answer = match self.endpoint {
+            it if *it == endpoint::MP_TOKEN => client.send(&token::token(&settings.appid, &settings.secret)).await,
+            it if *it == endpoint::MP_STABLE_TOKEN => {
                 let is_forced =
                     self.command.fields.iter().any(|(key, value)| key == "force_refresh" && value == "true");
                 let refresh = if is_forced { Refresh::Forced } else { Refresh::IfExpired };
@@ -156,7 +156,7 @@ impl Caller<'_> {
             Verb::Get | Verb::Delete => (body::with_query(&self.target, fields), Bytes::new()),
             Verb::Post | Verb::Patch => (self.target.clone(), body::json(fields).map_err(conflicting)?),
         };
-        Ok(Request::new(self.endpoint, target, body, |_| Ok(())))
+        Ok(Request::unread(self.endpoint, target, body))
     }
 }
 

@@ -32,6 +32,17 @@ impl Verb {
     }
 }
 
+impl From<Verb> for reqwest::Method {
+    fn from(verb: Verb) -> reqwest::Method {
+        match verb {
+            Verb::Get => reqwest::Method::GET,
+            Verb::Post => reqwest::Method::POST,
+            Verb::Patch => reqwest::Method::PATCH,
+            Verb::Delete => reqwest::Method::DELETE,
+        }
+    }
+}
+
 impl fmt::Display for Verb {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
@@ -64,7 +75,7 @@ impl Purpose {
 }
 
 /// One endpoint.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Endpoint {
     /// The same in journal, log and documentation.
     pub id: &'static str,

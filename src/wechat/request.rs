@@ -57,6 +57,13 @@ impl<T: DeserializeOwned> Request<T> {
     }
 }
 
+impl Request<()> {
+    /// A call whose answer is not parsed: it says nothing, or is kept or shown as it is.
+    pub fn unread(endpoint: &'static Endpoint, target: String, body: Bytes) -> Request<()> {
+        Request::new(endpoint, target, body, |_| Ok(()))
+    }
+}
+
 impl<T: Mendable> Request<T> {
     /// A call without a body whose answer is read although fields of it that decide nothing are odd.
     pub fn mending(endpoint: &'static Endpoint, target: String) -> Request<T> {
@@ -124,11 +131,6 @@ fn read_json_naming_places<'b, T: Deserialize<'b>>(body: &'b [u8]) -> Result<T, 
         .map_err(|error| ParseError::Json { at: shown(&error.path().to_string()), detail: misfit(error.inner()) })?;
     json.end().map_err(|error| ParseError::Json { at: ".".into(), detail: misfit(&error) })?;
     Ok(value)
-}
-
-/// Parses the answer of a call that returns nothing: any body is accepted.
-pub(crate) fn read_nothing(_body: &[u8]) -> Result<(), ParseError> {
-    Ok(())
 }
 
 /// Serialises a JSON body: no spaces, Chinese unescaped (reference v3 §6 no. 3).

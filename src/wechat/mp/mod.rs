@@ -26,7 +26,6 @@ use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
 use crate::job::MpSettings;
 use crate::secret::Secret;
 use crate::wechat::answer::{Answer, Evidence};
-use crate::wechat::endpoint::Verb;
 use crate::wechat::error::{ApiError, Refusal, SetupError};
 use crate::wechat::request::Request;
 
@@ -103,7 +102,7 @@ impl<'a> Call<'a> {
             target: &request.target,
             body: &request.body,
             is_write: request.endpoint.is_write(),
-            method: if request.endpoint.method == Verb::Get { Method::GET } else { Method::POST },
+            method: request.endpoint.method.into(),
             needs_token: request.endpoint.needs_token(),
             token: Mutex::new(None),
             renewals: AtomicU32::new(0),

@@ -1,9 +1,7 @@
 //! The access token: fetched by `stable_token`, kept while it is valid, replaced when the platform refuses it
 //! (reference MP §C.1, §C.2). Concurrent callers share one fetch. The token leaves this module only as a `Secret`.
 
-use bytes::Bytes;
 use chrono::{DateTime, TimeDelta, Utc};
-use reqwest::Method;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 use tokio::sync::Mutex;
@@ -15,7 +13,7 @@ use crate::wechat::answer::{Answer, Evidence};
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal};
 use crate::wechat::lenient;
-use crate::wechat::request::{ParseError, Request, read_json, to_json};
+use crate::wechat::request::{ParseError, Request};
 
 /// A token with less remaining life is not used any more.
 const SPARE: TimeDelta = TimeDelta::seconds(120);
@@ -60,15 +58,14 @@ pub enum Refresh {
 pub fn stable_token(appid: &str, secret: &Secret, refresh: Refresh) -> Request<AccessToken> {
     let force_refresh = refresh == Refresh::Forced;
     let body = StableTokenCall { grant_type: "client_credential", appid, secret: secret.expose(), force_refresh };
-    let path = endpoint::MP_STABLE_TOKEN.path.to_owned();
-    Request::new(&endpoint::MP_STABLE_TOKEN, path, to_json(&body), |body| read_json(body))
+    Request::post(&endpoint::MP_STABLE_TOKEN, &body)
 }
 
 /// `GET /cgi-bin/token`: each call invalidates the previous token. The job uses `stable_token`.
 pub fn token(appid: &str, secret: &Secret) -> Request<AccessToken> {
     let (path, secret) = (endpoint::MP_TOKEN.path, encode(secret));
     let target = format!("{path}?grant_type=client_credential&appid={appid}&secret={secret}");
-    Request::new(&endpoint::MP_TOKEN, target, Bytes::new(), |body| read_json(body))
+    Request::without_body(&endpoint::MP_TOKEN, target)
 }
 
 /// A secret percent-encoded for a query.
@@ -163,8 +160,8 @@ impl Tokens {
 
     async fn ask(&self, refresh: Refresh) -> Result<Live, ApiError> {
         let request = stable_token(&self.appid, &self.secret, refresh);
-        let settled =
-            self.http.call("POST", request.endpoint.path, &TokenCall { tokens: self, request: &request }).await;
+        let call = TokenCall { tokens: self, request: &request };
+        let settled = self.http.call(request.endpoint.method.as_str(), request.endpoint.path, &call).await;
         let settled = settled.map_err(|error| {
             let error = ApiError::from(error);
             let hint = self.hint(error.problem());
@@ -189,8 +186,8 @@ impl Exchange for TokenCall<'_> {
 
     async fn build(&self) -> Result<Outgoing, Refusal> {
         let headers = vec![("content-type", "application/json".to_owned())];
-        let (target, body) = (self.request.target.clone(), self.request.body.clone());
-        Ok(Outgoing { method: Method::POST, target, headers, body })
+        let Request { endpoint, target, body, .. } = self.request;
+        Ok(Outgoing { method: endpoint.method.into(), target: target.clone(), headers, body: body.clone() })
     }
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {

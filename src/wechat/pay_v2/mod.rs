@@ -8,7 +8,6 @@ pub mod xml;
 mod judge;
 
 use chrono::{DateTime, Utc};
-use reqwest::Method;
 
 use judge::{Expected, Judgement, hides_its_outcome, judge};
 use xml::Fields;
@@ -21,7 +20,7 @@ use crate::http::{Exchange, HttpClient, Outgoing, Received, Verdict};
 use crate::job::{OnMismatch, PayV2Settings};
 use crate::secret::Secret;
 use crate::wechat::answer::{Answer, Evidence};
-use crate::wechat::endpoint;
+use crate::wechat::endpoint::{self, Endpoint};
 use crate::wechat::error::{ApiError, FailureKind, Problem, Refusal, SetupError, SignatureError};
 use crate::wechat::request::Request;
 use crate::wechat::wording::shown;
@@ -58,8 +57,8 @@ impl PayV2 {
     /// Makes a call and returns the judged answer. `check_signature` reports the result for its signature.
     pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
         let own = xml::read(&request.body).unwrap_or_default();
-        let call = Call { client: self, endpoint_path: &request.target, own };
-        match self.http.call("POST", request.endpoint.path, &call).await {
+        let call = Call { client: self, endpoint: request.endpoint, own };
+        match self.http.call(request.endpoint.method.as_str(), request.endpoint.path, &call).await {
             Ok(settled) => Ok(settled.into()),
             Err(error) => {
                 let error = ApiError::from(error);
@@ -107,7 +106,7 @@ impl std::fmt::Debug for PayV2 {
 /// A call in progress.
 struct Call<'a> {
     client: &'a PayV2,
-    endpoint_path: &'a str,
+    endpoint: &'static Endpoint,
     own: Fields,
 }
 
@@ -139,7 +138,7 @@ impl Call<'_> {
 
     /// A coupon that may have been sent is not sent again.
     fn may_be_sent(&self, body: &[u8]) -> bool {
-        self.endpoint_path == endpoint::V2_SEND_COUPON.path && hides_its_outcome(body)
+        *self.endpoint == endpoint::V2_SEND_COUPON && hides_its_outcome(body)
     }
 }
 
@@ -149,15 +148,15 @@ impl Exchange for Call<'_> {
 
     async fn build(&self) -> Result<Outgoing, Refusal> {
         Ok(Outgoing {
-            method: Method::POST,
-            target: self.endpoint_path.to_owned(),
+            method: self.endpoint.method.into(),
+            target: self.endpoint.path.to_owned(),
             headers: vec![("content-type", "text/xml; charset=utf-8".to_owned())],
             body: xml::write(&self.signed_fields()).into(),
         })
     }
 
     async fn judge(&self, received: Received) -> Verdict<Answer, Refusal> {
-        let expected = if self.endpoint_path == endpoint::V2_BILL.path { Expected::File } else { Expected::Xml };
+        let expected = if *self.endpoint == endpoint::V2_BILL { Expected::File } else { Expected::Xml };
         let judgement = judge(received.status, &received.body, expected);
         let answer = answer_of(received, self.client.http.world().clock.now(), &judgement);
         // A final answer must come from WeChat: "unknown" goes to the journal just as a stock does.

@@ -21,7 +21,7 @@ use crate::wechat::answer::Answer;
 use crate::wechat::endpoint;
 use crate::wechat::error::{ApiError, FailureKind, Problem};
 use crate::wechat::lenient;
-use crate::wechat::request::{ParseError, Request};
+use crate::wechat::request::Request;
 
 /// A failed download is applied for again: the URL is valid for minutes and perhaps for one use. At least this many
 /// rounds, however long they take …
@@ -225,7 +225,7 @@ impl PayV3 {
             return Err(refuse(format!("host `{}` is not one of ours", url.host_str().unwrap_or_default())));
         }
         let target = url[Position::BeforePath..Position::AfterQuery].to_owned();
-        Ok(Request::new(&endpoint::BILL_DOWNLOAD, target, Bytes::new(), |_| Ok::<(), ParseError>(())))
+        Ok(Request::unread(&endpoint::BILL_DOWNLOAD, target, Bytes::new()))
     }
 }
 

@@ -63,7 +63,7 @@ impl PayV3 {
     /// # Errors
     /// After the retries of reference v3 §1.9; the error has kind, trace, cause and hint.
     pub async fn send<T>(&self, request: &Request<T>) -> Result<Answer, ApiError> {
-        if request.endpoint.path == endpoint::CERTIFICATES.path {
+        if *request.endpoint == endpoint::CERTIFICATES {
             return self.refresh.fetch(&self.http).await;
         }
         self.refresh.keep().await?;

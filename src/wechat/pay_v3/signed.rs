@@ -3,12 +3,11 @@
 use std::hash::Hash;
 
 use bytes::Bytes;
-use reqwest::Method;
 
 use super::account::Account;
 use super::sign::Attempt;
 use crate::http::{HttpClient, Outgoing};
-use crate::wechat::endpoint::{self, Endpoint, Verb};
+use crate::wechat::endpoint::{self, Endpoint};
 use crate::wechat::request::Request;
 
 /// A call with its account and client.
@@ -37,7 +36,7 @@ impl<'a> Signed<'a> {
     /// Whether the call may be repeated. A coupon may be used or returned by another call between two attempts, and
     /// the documentation does not say that the request number protects from that (reference v3 §1.10).
     pub(super) fn is_repeatable(&self) -> bool {
-        ![endpoint::COUPON_USE.id, endpoint::COUPON_RETURN.id].contains(&self.endpoint.id)
+        ![endpoint::COUPON_USE, endpoint::COUPON_RETURN].contains(self.endpoint)
     }
 
     /// What identifies the request, the same for every attempt.
@@ -58,16 +57,7 @@ impl<'a> Signed<'a> {
         if !self.body.is_empty() {
             headers.push(("content-type", "application/json".to_owned()));
         }
-        let method = method_of(self.endpoint.method);
+        let method = self.endpoint.method.into();
         Outgoing { method, target: self.target.to_owned(), headers, body: self.body.clone() }
-    }
-}
-
-fn method_of(verb: Verb) -> Method {
-    match verb {
-        Verb::Get => Method::GET,
-        Verb::Post => Method::POST,
-        Verb::Patch => Method::PATCH,
-        Verb::Delete => Method::DELETE,
     }
 }

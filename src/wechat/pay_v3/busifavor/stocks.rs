@@ -8,7 +8,7 @@ use crate::wechat::endpoint;
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::oddity::{Mendable, Shape, fits};
 use crate::wechat::pay_v3::target::Target;
-use crate::wechat::request::{Request, read_nothing, to_json};
+use crate::wechat::request::{Request, to_json};
 
 /// A stock as `GET stocks/{stock_id}` answers.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -336,7 +336,7 @@ pub fn create_stock(stock: &NewStock) -> Request<StockCreated> {
 /// Changes a stock; answers 204 (reference v3 §2.3).
 pub fn modify_stock(stock_id: &str, change: &StockChange) -> Request<()> {
     let target = Target::new(endpoint::STOCK_MODIFY.path, &[stock_id]).finish();
-    Request::new(&endpoint::STOCK_MODIFY, target, to_json(change), read_nothing)
+    Request::unread(&endpoint::STOCK_MODIFY, target, to_json(change))
 }
 
 /// Changes the budget of a stock (reference v3 §2.4).
