@@ -2,6 +2,7 @@
 //! is made once and its answer journalled. Never proposes a call where a person has to decide first, never makes a call
 //! that differs from the approved plan, never repeats a call whose answer is known.
 
+mod answer;
 mod call;
 mod error;
 mod facts;

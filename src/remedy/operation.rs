@@ -7,6 +7,9 @@ use serde_json::Value;
 use crate::money::Fen;
 use crate::wechat::endpoint::{self, Endpoint};
 
+/// The largest subsidy (reference v3 §2.18).
+const MOST: Fen = Fen(500_000);
+
 /// Redeems a coupon for the order that claims it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -161,6 +164,3 @@ impl Operation {
         }
     }
 }
-
-/// The largest subsidy (reference v3 §2.18).
-const MOST: Fen = Fen(500_000);

@@ -8,25 +8,19 @@ use std::io;
 use std::path::Path;
 
 use chrono::NaiveDate;
-use serde::de::DeserializeOwned;
 
 use super::call::Call;
 use super::facts::Facts;
-use super::operation::{Operation, Payment, PaymentReturn, Redemption};
+use super::operation::Operation;
 use super::plan::{Plan, Proposed};
 use crate::dataset::Lake;
 use crate::dataset::sha256::sha256_of;
 use crate::durable;
 use crate::extract::{journal_page, keep_certificates, keep_return};
 use crate::journal::{Entry, Journal, JournalError, Page, StageJournal};
-use crate::money::Fen;
 use crate::reconcile::Decisions;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::pay_v3::busifavor::coupons::{Returned, Used};
-use crate::wechat::pay_v3::busifavor::plain_status;
-use crate::wechat::pay_v3::busifavor::subsidy::{PayReceipt, ReturnReceipt};
-use crate::wechat::wording::shown;
-use crate::wechat::{ApiError, FailureKind, ParseError, Problem, Request};
+use crate::wechat::{ApiError, FailureKind, Problem, Request};
 
 /// The outcome of a call.
 #[derive(Debug)]
@@ -114,8 +108,9 @@ impl Performance<'_> {
     }
 
     async fn make(&self, call: &Call) -> Result<Made, JournalError> {
-        let Ok(operation) = call.operation() else {
-            return Ok((Performed::Odd("not a call of a plan".to_owned()), Ok(())));
+        let operation = match call.operation() {
+            Ok(operation) => operation,
+            Err(odd) => return Ok((Performed::Odd(odd), Ok(()))),
         };
         if let Some(performed) = self.without_asking(call, &operation)? {
             return Ok((performed, Ok(())));
@@ -238,67 +233,10 @@ impl Performed {
 impl Operation {
     /// Makes the call; returns its answer, and what the answer says or why it does not fit the call.
     async fn send(&self, client: &PayV3) -> Result<(Page, Result<String, String>), ApiError> {
-        let (endpoint, path) = (self.endpoint(), self.endpoint().path.to_owned());
-        let request: Request<()> = match self {
-            Operation::Redeem(it) => Request::json(endpoint, path, it),
-            Operation::ReturnCoupon(it) => Request::json(endpoint, path, it),
-            Operation::Pay(it) => Request::json(endpoint, path, it),
-            Operation::ReturnPayment(it) => Request::json(endpoint, path, it),
-        };
+        let request = Request::unread(self.endpoint(), self.endpoint().path.to_owned(), self.body().to_string().into());
         let answer = client.send(&request).await?;
         Ok((journal_page(&request, &answer), self.said(&answer.body)))
     }
-
-    /// The id of the return that an answer tells of, if it is the one that was asked for.
-    pub(super) fn return_receipt_id(&self, body: &[u8]) -> Option<String> {
-        let Operation::ReturnPayment(asked) = self else { return None };
-        let receipt: ReturnReceipt = read(self, body).ok()?;
-        let is_asked = receipt.out_subsidy_return_no == asked.out_subsidy_return_no;
-        let id = receipt.subsidy_return_receipt_id.filter(|_| is_asked);
-        id.filter(|id| !id.is_empty() && !id.contains(char::is_control))
-    }
-
-    /// What an answer says; an error if it is about something else.
-    pub(super) fn said(&self, body: &[u8]) -> Result<String, String> {
-        match self {
-            Operation::Redeem(asked) => said_of_use(asked, read(self, body)?),
-            Operation::ReturnCoupon(_) => {
-                read::<Returned>(self, body).map(|it| it.wechatpay_return_time.unwrap_or_default())
-            }
-            Operation::Pay(asked) => said_of_payment(asked, &read(self, body)?),
-            Operation::ReturnPayment(asked) => said_of_return(asked, &read(self, body)?),
-        }
-    }
-}
-
-fn said_of_use(asked: &Redemption, it: Used) -> Result<String, String> {
-    same_if_told("stock", &asked.stock_id, it.stock_id.as_deref())?;
-    Ok(it.wechatpay_use_time.unwrap_or_default())
-}
-
-fn said_of_payment(asked: &Payment, it: &PayReceipt) -> Result<String, String> {
-    same("number", &asked.out_subsidy_no, &it.out_subsidy_no)?;
-    same("stock", &asked.stock_id, &it.stock_id)?;
-    same("coupon", &asked.coupon_code, &it.coupon_code)?;
-    same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
-    same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
-    same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
-    same_amount(asked.amount, it.amount)?;
-    not_failed(it.status.as_deref(), it.fail_reason.as_deref())
-}
-
-fn said_of_return(asked: &PaymentReturn, it: &ReturnReceipt) -> Result<String, String> {
-    same("number", &asked.out_subsidy_return_no, &it.out_subsidy_return_no)?;
-    same("stock", &asked.stock_id, &it.stock_id)?;
-    same("coupon", &asked.coupon_code, &it.coupon_code)?;
-    same_if_told("transaction", &asked.transaction_id, it.transaction_id.as_deref())?;
-    same_if_told("refund", &asked.refund_id, it.refund_id.as_deref())?;
-    same_if_told("payer", &asked.payer_merchant, it.payer_merchant.as_deref())?;
-    same_if_told("payee", &asked.payee_merchant, it.payee_merchant.as_deref())?;
-    same_amount(asked.amount, it.amount)?;
-    let status = not_failed(it.status.as_deref(), it.fail_reason.as_deref())?;
-    let id = it.subsidy_return_receipt_id.as_deref().map(|id| format!(" {}", shown(id)));
-    Ok(format!("{status}{}", id.unwrap_or_default()))
 }
 
 /// Under which the answer of a call is journalled.
@@ -318,33 +256,4 @@ fn is_open_ended(error: &ApiError) -> bool {
 /// been the last).
 fn was_never_heard(operation: &Operation, error: &ApiError) -> bool {
     !operation.is_idempotent() && matches!(error.problem(), Problem::Transport(it) if it.never_arrived())
-}
-
-fn read<T: DeserializeOwned>(operation: &Operation, body: &[u8]) -> Result<T, String> {
-    let request: Request<T> = Request::without_body(operation.endpoint(), String::new());
-    request.parse(body).map_err(|error: ParseError| error.to_string())
-}
-
-fn same(what: &str, asked: &str, answered: &str) -> Result<(), String> {
-    if asked == answered {
-        Ok(())
-    } else {
-        Err(format!("the answer has the {what} `{}`, not `{asked}`", shown(answered)))
-    }
-}
-
-fn same_if_told(what: &str, asked: &str, answered: Option<&str>) -> Result<(), String> {
-    answered.filter(|it| !it.is_empty()).map_or(Ok(()), |answered| same(what, asked, answered))
-}
-
-/// The status of a receipt whose money is moving: a failed one is a valid answer, but the call did not succeed.
-fn not_failed(status: Option<&str>, reason: Option<&str>) -> Result<String, String> {
-    match status.map(plain_status).unwrap_or_default() {
-        "FAIL" => Err(format!("no money was paid: FAIL, {}", shown(reason.unwrap_or("no reason")))),
-        status => Ok(status.to_owned()),
-    }
-}
-
-fn same_amount(asked: Fen, answered: Option<Fen>) -> Result<(), String> {
-    answered.map_or(Ok(()), |answered| same("amount", &asked.to_string(), &answered.to_string()))
 }
