@@ -21,7 +21,7 @@ use crate::job::{Job, OnBadRow, Pii};
 use crate::reconcile::rules::Rule;
 use crate::reconcile::{self, DayFiles, Judgement};
 use crate::record::{Break, LedgerRow, Record, SubsidyPayment};
-use crate::report::{self, Books, CouponColumns, PackInput, ReportError, RuleTitle, Shelf, TrendDay};
+use crate::report::{self, Books, CouponColumns, PackInput, ReportError, RuleTexts, Shelf, TrendDay};
 
 /// Days of the trend before the day itself.
 const TREND_DAYS_BEFORE: u64 = 29;
@@ -45,7 +45,7 @@ pub(super) fn trend_start(date: NaiveDate) -> NaiveDate {
 
 /// Writes the pack into the staging folder.
 pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<StagedFile>, Failure> {
-    let titles = titles(night.job)?;
+    let texts = texts_of_rules(night.job)?;
     let quarantined = quarantined(night.job, night.sources);
     let unjudged: Vec<_> = night.judgement.unjudged.iter().map(|it| (it.rule_id.clone(), it.dataset.clone())).collect();
     let trend = trend(night.files).map_err(|error| violated(&error))?;
@@ -56,7 +56,7 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
         is_partial: night.is_partial,
         breaks: night.breaks,
         quarantined: quarantined.as_deref(),
-        titles: &titles,
+        texts: &texts,
         unjudged: &unjudged,
         coverage: night.sources.coverage.as_ref(),
         footing: night.footing,
@@ -99,15 +99,15 @@ fn trend(files: &DayFiles) -> Result<Vec<TrendDay>, PartitionError> {
     days.filter(|(date, _)| *date < files.date).map(count).collect()
 }
 
-fn titles(job: &Job) -> Result<BTreeMap<String, RuleTitle>, Failure> {
+fn texts_of_rules(job: &Job) -> Result<BTreeMap<String, RuleTexts>, Failure> {
     let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
-    let title = |rule: &Rule| RuleTitle {
-        zh: rule.title_zh.clone(),
-        en: rule.title.clone(),
+    let texts = |rule: &Rule| RuleTexts {
+        title_zh: rule.title_zh.clone(),
+        title: rule.title.clone(),
         action_zh: rule.action_zh.clone(),
         wordings: rule.wordings.clone(),
     };
-    Ok(rules.iter().map(|rule| (rule.id.clone(), title(rule))).collect())
+    Ok(rules.iter().map(|rule| (rule.id.clone(), texts(rule))).collect())
 }
 
 /// The quarantined rows, if the job has a quarantine. Rows identify users, so their contents are

@@ -5,6 +5,7 @@ use std::io;
 use arrow::error::ArrowError;
 use rust_xlsxwriter::XlsxError;
 
+use super::WORKBOOK;
 use crate::dataset::partition::PartitionError;
 
 /// Why the pack could not be written.
@@ -32,8 +33,12 @@ pub enum ReportError {
     Workbook(#[source] XlsxError),
 }
 
-/// The workbook.
-pub(super) const WORKBOOK: &str = "reconciliation.xlsx";
+impl ReportError {
+    /// A file of the pack cannot be written.
+    pub(super) fn unwritten(name: &str) -> impl FnOnce(io::Error) -> ReportError {
+        move |source| ReportError::Write { name: name.to_owned(), source }
+    }
+}
 
 impl From<XlsxError> for ReportError {
     fn from(error: XlsxError) -> ReportError {

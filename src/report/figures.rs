@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::discrepancies;
 use super::flow::FlowLine;
-use super::input::{PackInput, RuleTitle};
+use super::input::{PackInput, RuleTexts};
 use super::summary::AgeBucket;
 use super::trend::{BreakTally, TrendBreak, TrendDay};
 use crate::dataset::manifest::{Coverage, FootingEntry};
+use crate::dataset::status::RunStatus;
 use crate::record::{Break, BreakStatus};
 
 /// Format version of `summary.json`.
@@ -27,7 +28,7 @@ pub struct Summary<'a> {
     /// Business date.
     pub business_date: NaiveDate,
     /// `complete` or `partial`.
-    pub status: &'static str,
+    pub status: RunStatus,
     /// Open breaks: new, open, reopened.
     pub open: BreakTally,
     /// Those that are new or reopened tonight.
@@ -112,7 +113,7 @@ impl<'a> Summary<'a> {
             summary_version: SUMMARY_VERSION,
             job: input.job,
             business_date: input.date,
-            status: if input.is_partial { "partial" } else { "complete" },
+            status: if input.is_partial { RunStatus::Partial } else { RunStatus::Complete },
             open: tally(open()),
             new: tally(open().filter(is_new)),
             resolved: tally(input.breaks.iter().filter(is_resolved)),
@@ -157,12 +158,12 @@ fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
         rules.entry(&it.rule_id).or_default().push(it);
     }
     let figures = |(rule_id, breaks): (&'a str, Vec<&'a Break>)| {
-        let title = input.titles.get(rule_id);
-        let title = |pick: fn(&RuleTitle) -> &String| title.map_or("", |title| pick(title).as_str());
+        let texts = input.texts.get(rule_id);
+        let title = |pick: fn(&RuleTexts) -> &String| texts.map_or("", |texts| pick(texts).as_str());
         RuleFigures {
             rule_id,
-            title: title(|it| &it.en),
-            title_zh: title(|it| &it.zh),
+            title: title(|it| &it.title),
+            title_zh: title(|it| &it.title_zh),
             severity: &breaks[0].severity,
             side: &breaks[0].side,
             open: tally(breaks.iter().copied()),

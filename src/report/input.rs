@@ -14,13 +14,13 @@ use crate::job::{Language, ReportSettings};
 use crate::reconcile::rules::Wording;
 use crate::record::Break;
 
-/// The title and action of a rule, from the header of its file.
+/// What a rule says to people, from the header of its file.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuleTitle {
-    /// Chinese.
-    pub zh: String,
-    /// English.
-    pub en: String,
+pub struct RuleTexts {
+    /// Chinese title.
+    pub title_zh: String,
+    /// English title.
+    pub title: String,
     /// What to do, in Chinese; empty if the file has none.
     pub action_zh: String,
     /// Its sentences in both languages.
@@ -42,8 +42,8 @@ pub struct PackInput<'a> {
     pub breaks: &'a [Break],
     /// Quarantined rows; `None` if the job has no quarantine.
     pub quarantined: Option<&'a [BadRow]>,
-    /// Titles by rule id.
-    pub titles: &'a BTreeMap<String, RuleTitle>,
+    /// What the rules say, by id.
+    pub texts: &'a BTreeMap<String, RuleTexts>,
     /// Rules that were not run because a source is missing or incomplete: id and dataset.
     pub unjudged: &'a [(String, String)],
     /// The wallet coverage.
@@ -58,7 +58,7 @@ pub struct PackInput<'a> {
 
 impl PackInput<'_> {
     pub(super) fn title(&self, rule_id: &str) -> &str {
-        self.titles.get(rule_id).map_or("", |title| self.pick(&title.zh, &title.en))
+        self.texts.get(rule_id).map_or("", |texts| self.pick(&texts.title_zh, &texts.title))
     }
 
     /// What to do about a break, in the language of the report if the rule has it.
@@ -70,7 +70,7 @@ impl PackInput<'_> {
     }
 
     pub(super) fn action_zh<'t>(&'t self, it: &'t Break) -> &'t str {
-        let zh = self.titles.get(&it.rule_id).map_or("", |title| &title.action_zh);
+        let zh = self.texts.get(&it.rule_id).map_or("", |texts| &texts.action_zh);
         if zh.is_empty() { &it.action } else { zh }
     }
 
@@ -83,7 +83,7 @@ impl PackInput<'_> {
     }
 
     pub(super) fn why_zh<'t>(&self, it: &'t Break) -> Cow<'t, str> {
-        let wordings = self.titles.get(&it.rule_id).into_iter().flat_map(|title| &title.wordings);
+        let wordings = self.texts.get(&it.rule_id).into_iter().flat_map(|texts| &texts.wordings);
         let zh = wordings.into_iter().find_map(|wording| wording.in_chinese(&it.why));
         zh.map_or(Cow::Borrowed(it.why.as_str()), Cow::Owned)
     }

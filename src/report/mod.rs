@@ -34,7 +34,7 @@ pub use error::ReportError;
 pub use figures::Summary;
 pub use flow::{CouponEnd, FlowLine, FlowTally, OrderEnd, SubsidyEnd};
 pub use gate::{Gate, GateError};
-pub use input::{PackInput, RuleTitle};
+pub use input::{PackInput, RuleTexts};
 pub use pack::{Books, write};
 pub use summary::AgeBucket;
 pub use table::{Column, Kind, Meaning, Table};
@@ -65,3 +65,9 @@ pub fn tables() -> [&'static Table; 5] {
 
 /// The file of the pack that a person opens first.
 pub const PAGE: &str = "report.html";
+/// The tables as sheets.
+const WORKBOOK: &str = "reconciliation.xlsx";
+/// The figures of the night, for programs.
+const FIGURES: &str = "summary.json";
+/// The digests of all other files, as `sha256sum` writes them.
+const SUMS: &str = "SHA256SUMS";

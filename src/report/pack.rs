@@ -12,7 +12,7 @@ use arrow::array::RecordBatch;
 use super::coupon::{Coupon, CouponColumns};
 use super::coupon_breaks::{BreakIndex, CouponBreaks};
 use super::csv_file::CsvFile;
-use super::error::{ReportError, WORKBOOK};
+use super::error::ReportError;
 use super::figures::Summary;
 use super::flow::Flow;
 use super::input::PackInput;
@@ -20,7 +20,9 @@ use super::shared_amounts::{Share, SharedAmounts};
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::{Book, OpenTable};
-use super::{PAGE, Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
+use super::{
+    FIGURES, PAGE, SUMS, Shelf, WORKBOOK, associated_orders, discrepancies, html, quarantine, subsidies, summary,
+};
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
@@ -60,7 +62,27 @@ where
     let summary = Summary::new(input, flow.lines(), pack.rows.clone());
     pack.write_json(&summary)?;
     pack.write_page(&summary)?;
-    pack.write_workbook()
+    let (shelf, mut sums) = (pack.shelf, pack.sums);
+    let sum = write_workbook(pack.book, &pack.order, shelf)?;
+    sums.insert(WORKBOOK.to_owned(), sum);
+    write_sums(&sums, shelf)
+}
+
+/// Writes the workbook, its sheets in this order; returns its digest.
+fn write_workbook<S: Shelf>(book: Book, order: &[usize], shelf: &mut S) -> Result<String, ReportError> {
+    let mut file = shelf.open(WORKBOOK).map_err(ReportError::unwritten(WORKBOOK))?;
+    book.finish(order, &mut file)?;
+    shelf.keep(WORKBOOK, file).map_err(ReportError::unwritten(WORKBOOK))
+}
+
+/// Writes the digests of the other files, by name.
+fn write_sums<S: Shelf>(sums: &BTreeMap<String, String>, shelf: &mut S) -> Result<(), ReportError> {
+    let lines: String = sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect();
+    let kept = shelf.open(SUMS).and_then(|mut file| {
+        file.write_all(lines.as_bytes())?;
+        shelf.keep(SUMS, file)
+    });
+    kept.map(drop).map_err(ReportError::unwritten(SUMS))
 }
 
 /// The pack that is being written.
@@ -77,7 +99,7 @@ struct Pack<'a, S> {
 
 /// A table that is written to its CSV and its sheet at once.
 struct Twin<W: Write> {
-    name: String,
+    table: &'static Table,
     csv: CsvFile<W>,
     sheet: usize,
 }
@@ -89,8 +111,13 @@ impl<W: Write> Twin<W> {
     }
 
     fn line_of_csv(&mut self, cells: &[Cell<'_>]) -> Result<(), ReportError> {
-        self.csv.line(cells).map_err(|source| ReportError::Write { name: self.name.clone(), source })
+        self.csv.line(cells).map_err(|error| ReportError::unwritten(&csv_name(self.table))(error))
     }
+}
+
+/// The name of the CSV of a table.
+fn csv_name(table: &Table) -> String {
+    format!("{}.csv", table.name)
 }
 
 /// Some coupons of the ledger with their derived data.
@@ -140,7 +167,7 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn new(breaks: &'a [Break], receipts: Receipts) -> Known<'a> {
-        let (shared_by_orders, shared_by_owed) = Default::default();
+        let [shared_by_orders, shared_by_owed] = [SharedAmounts::default(), SharedAmounts::default()];
         Known { breaks: BreakIndex::of(breaks), receipts, shared_by_orders, shared_by_owed }
     }
 
@@ -202,7 +229,7 @@ impl<S: Shelf> Pack<'_, S> {
         for it in discrepancies::by_risk(self.input.breaks) {
             twin.line(&mut self.book, &discrepancies::row(self.input, it))?;
         }
-        self.finish(&discrepancies::TABLE, twin)
+        self.finish(twin)
     }
 
     /// Reads the ledger once: a thread looks up derived data and writes the CSVs, a batch ahead of the sheets.
@@ -229,8 +256,8 @@ impl<S: Shelf> Pack<'_, S> {
             Ok::<_, ReportError>(batch)
         });
         fill_sheets(batches, language, self.book.tables(sheets))?;
-        self.finish(&associated_orders::TABLE, orders)?;
-        self.finish(&subsidies::TABLE, owed)?;
+        self.finish(orders)?;
+        self.finish(owed)?;
         Ok(flow)
     }
 
@@ -241,7 +268,7 @@ impl<S: Shelf> Pack<'_, S> {
         for it in rows {
             twin.line(&mut self.book, &quarantine::row(it))?;
         }
-        self.finish(&quarantine::TABLE, twin)
+        self.finish(twin)
     }
 
     /// Written last, as it states the sizes of the other sheets, but the first sheet of the workbook.
@@ -252,7 +279,7 @@ impl<S: Shelf> Pack<'_, S> {
         for cells in summary::rows(self.input) {
             twin.line(&mut self.book, &cells)?;
         }
-        self.finish(&summary::TABLE, twin)
+        self.finish(twin)
     }
 
     /// The lines above the summary in the workbook.
@@ -277,7 +304,7 @@ impl<S: Shelf> Pack<'_, S> {
     }
 
     fn write_json(&mut self, summary: &Summary<'_>) -> Result<(), ReportError> {
-        self.put("summary.json", |out| {
+        self.put(FIGURES, |out| {
             serde_json::to_writer_pretty(&mut *out, summary)?;
             out.write_all(b"\n")
         })
@@ -288,33 +315,20 @@ impl<S: Shelf> Pack<'_, S> {
         self.put(PAGE, |out| out.write_all(page.as_bytes()))
     }
 
-    fn write_workbook(mut self) -> Result<(), ReportError> {
-        let failed = |source| ReportError::Write { name: WORKBOOK.to_owned(), source };
-        let mut file = self.shelf.open(WORKBOOK).map_err(failed)?;
-        self.book.finish(&self.order, &mut file)?;
-        let sum = self.shelf.keep(WORKBOOK, file).map_err(failed)?;
-        self.sums.insert(WORKBOOK.to_owned(), sum);
-        let sums: String = self.sums.iter().map(|(name, sum)| format!("{sum}  {name}\n")).collect();
-        let failed = |source| ReportError::Write { name: "SHA256SUMS".to_owned(), source };
-        let mut file = self.shelf.open("SHA256SUMS").map_err(failed)?;
-        file.write_all(sums.as_bytes()).map_err(failed)?;
-        self.shelf.keep("SHA256SUMS", file).map_err(failed)?;
-        Ok(())
-    }
-
     fn begin(&mut self, table: &'static Table, front: &[(String, Cell<'_>)]) -> Result<Twin<S::File>, ReportError> {
-        let name = format!("{}.csv", table.name);
+        let name = csv_name(table);
         let csv = self.shelf.open(&name).and_then(|file| CsvFile::begin(file, table, self.input.settings));
-        let csv = csv.map_err(|source| ReportError::Write { name: name.clone(), source })?;
+        let csv = csv.map_err(ReportError::unwritten(&name))?;
         let sheet = self.book.begin(table, front)?;
         self.order.push(sheet);
-        Ok(Twin { name, csv, sheet })
+        Ok(Twin { table, csv, sheet })
     }
 
-    fn finish(&mut self, table: &'static Table, twin: Twin<S::File>) -> Result<(), ReportError> {
-        let Twin { name, csv, .. } = twin;
+    fn finish(&mut self, twin: Twin<S::File>) -> Result<(), ReportError> {
+        let Twin { table, csv, .. } = twin;
+        let name = csv_name(table);
         let kept = csv.finish().and_then(|(file, rows)| Ok((self.shelf.keep(&name, file)?, rows)));
-        let (sum, rows) = kept.map_err(|source| ReportError::Write { name: name.clone(), source })?;
+        let (sum, rows) = kept.map_err(ReportError::unwritten(&name))?;
         self.rows.insert(table.name, rows);
         self.sums.insert(name, sum);
         Ok(())
@@ -329,7 +343,7 @@ impl<S: Shelf> Pack<'_, S> {
             write(&mut file)?;
             self.shelf.keep(name, file)
         });
-        let sum = written.map_err(|source| ReportError::Write { name: name.to_owned(), source })?;
+        let sum = written.map_err(ReportError::unwritten(name))?;
         self.sums.insert(name.to_owned(), sum);
         Ok(())
     }

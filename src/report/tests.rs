@@ -48,7 +48,7 @@ struct Case {
     ledger: Vec<LedgerRow>,
     receipts: Vec<SubsidyPayment>,
     quarantined: Vec<BadRow>,
-    titles: BTreeMap<String, RuleTitle>,
+    titles: BTreeMap<String, RuleTexts>,
     trend: Vec<TrendDay>,
 }
 
@@ -96,12 +96,12 @@ pub(super) fn receipt(number: &str, code: &str, fen: i64, status: &str, created:
     serde_json::from_value(row).unwrap()
 }
 
-fn title(zh: &str, en: &str, action_zh: &str) -> RuleTitle {
-    RuleTitle { zh: zh.into(), en: en.into(), action_zh: action_zh.into(), wordings: vec![] }
+fn title(zh: &str, en: &str, action_zh: &str) -> RuleTexts {
+    RuleTexts { title_zh: zh.into(), title: en.into(), action_zh: action_zh.into(), wordings: vec![] }
 }
 
-fn worded(title: RuleTitle, why: &str, why_zh: &str) -> RuleTitle {
-    RuleTitle { wordings: vec![Wording::parse(why, why_zh).unwrap()], ..title }
+fn worded(title: RuleTexts, why: &str, why_zh: &str) -> RuleTexts {
+    RuleTexts { wordings: vec![Wording::parse(why, why_zh).unwrap()], ..title }
 }
 
 fn trend_day(day: u32, rows: i64, fen: i64, new_rows: i64, resolved_rows: i64) -> TrendDay {
@@ -213,7 +213,7 @@ impl Case {
             is_partial: false,
             breaks: &self.breaks,
             quarantined: Some(&self.quarantined),
-            titles: &self.titles,
+            texts: &self.titles,
             unjudged: &[("PM02".into(), "payments".into())],
             coverage: Some(&coverage),
             footing: &[footing],

@@ -4,7 +4,7 @@
 use crate::job::Language;
 
 /// Code, Chinese, English.
-type Words = [(&'static str, &'static str, &'static str)];
+pub(super) type Words = [(&'static str, &'static str, &'static str)];
 
 /// Status of a break.
 pub(super) const STATUS: &Words = &[
@@ -47,6 +47,14 @@ pub(super) const RECEIPT: &Words = &[
     ("RETURNING", "回退中", "returning"),
     ("PARTIAL_RETURN", "部分回退", "partly returned"),
     ("FULL_RETURN", "全额回退", "fully returned"),
+];
+/// What the match compares, by the dataset of the side.
+pub(super) const MATCHED: &Words = &[
+    ("user_coupons", "券包", "Coupons"),
+    ("orders", "报券订单行", "Order lines"),
+    ("subsidy_payments", "补差单", "Subsidies"),
+    ("payments", "账单支付", "Bill payments"),
+    ("refunds", "账单退款", "Bill refunds"),
 ];
 /// Result of reconciliation.
 pub(super) const RESULT: &Words =

@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use super::super::figures::{RuleFigures, Summary};
 use super::super::trend::BreakTally;
-use super::escape::{Both, BothData, Escaped, grouped, share, short_yuan, yuan, yuan_or_dash};
+use super::super::words;
+use super::escape::{Both, BothData, Escaped, both_words, grouped, share, short_yuan, yuan, yuan_or_dash};
 use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
@@ -55,7 +56,8 @@ pub(super) fn ages(summary: &Summary<'_>) -> String {
         let _ = write!(body, "<text class=\"tick\" x=\"{x}\" y=\"224\" text-anchor=\"middle\">{money}</text>");
     }
     body.push_str("</svg>");
-    let legend = SEVERITIES.map(|it| format!("<span class=\"key {it}\"></span>{} ", severity(it))).concat();
+    let legend =
+        SEVERITIES.map(|it| format!("<span class=\"key {it}\"></span>{} ", both_words(words::SEVERITY, it))).concat();
     body += &format!("<p class=\"legend\">{legend}<span class=\"unit\">{}</span></p>", Both("账龄按天", "age in days"));
     section("age", Both("未结差异账龄", "Open breaks by age"), &body)
 }
@@ -63,15 +65,6 @@ pub(super) fn ages(summary: &Summary<'_>) -> String {
 /// The class of a severity; an unknown one looks like the least.
 pub(super) fn class_of(severity: &str) -> &'static str {
     SEVERITIES.into_iter().find(|known| *known == severity).unwrap_or("low")
-}
-
-pub(super) fn severity(code: &str) -> String {
-    match code {
-        "high" => Both("高", "high").to_string(),
-        "medium" => Both("中", "medium").to_string(),
-        "low" => Both("低", "low").to_string(),
-        other => Escaped(other).to_string(),
-    }
 }
 
 pub(super) fn rules(summary: &Summary<'_>) -> String {
@@ -181,7 +174,7 @@ fn footing(sides: &[FootingEntry]) -> String {
     let row = |side: &FootingEntry| {
         format!(
             "<tr><th scope=\"row\">{}</th>{}{}{}{}</tr>",
-            side_name(&side.side),
+            both_words(words::MATCHED, &side.side),
             cell(&side.total),
             cell(&side.matched),
             cell(&side.unmatched),
@@ -196,15 +189,4 @@ fn footing(sides: &[FootingEntry]) -> String {
     format!(
         "<div class=\"scroll\"><table class=\"footing\"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>"
     )
-}
-
-fn side_name(side: &str) -> String {
-    match side {
-        "user_coupons" => Both("券包", "Coupons").to_string(),
-        "orders" => Both("报券订单行", "Order lines").to_string(),
-        "subsidy_payments" => Both("补差单", "Subsidies").to_string(),
-        "payments" => Both("账单支付", "Bill payments").to_string(),
-        "refunds" => Both("账单退款", "Bill refunds").to_string(),
-        other => Escaped(other).to_string(),
-    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Display, Write};
 
+use super::super::words::{Words, word};
+use crate::job::Language;
 use crate::money::Fen;
 
 /// Text from any source, escaped for element content and quoted attributes.
@@ -46,6 +48,11 @@ impl Display for BothData<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "data-zh=\"{}\" data-en=\"{}\"", Escaped(self.0), Escaped(self.1))
     }
+}
+
+/// The word for a code, in both languages.
+pub(super) fn both_words(words: &Words, code: &str) -> String {
+    Both(word(words, Language::Zh, code), word(words, Language::En, code)).to_string()
 }
 
 /// `12,345,678`.

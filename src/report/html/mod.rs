@@ -15,6 +15,8 @@ use super::figures::Summary;
 use super::flow::{CouponEnd, OrderEnd, SubsidyEnd};
 use super::input::PackInput;
 use super::trend::TrendDay;
+use super::{FIGURES, SUMS, WORKBOOK};
+use crate::dataset::status::RunStatus;
 use crate::job::Language;
 use crate::money::Fen;
 use crate::quantity::agreeing;
@@ -95,7 +97,7 @@ fn masthead(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
 /// The notices above the figures.
 fn warnings(summary: &Summary<'_>) -> String {
     let mut text = String::new();
-    if summary.status == "partial" {
+    if summary.status == RunStatus::Partial {
         let what = Both(
             "本日数据不完整：有数据源未到或失败，未能判定的差异沿用前一日。",
             "This night is partial: a source is late or failed; breaks that could not be judged are carried over.",
@@ -153,11 +155,9 @@ fn change(before: Option<&TrendDay>, now: i64, of: fn(&TrendDay) -> i64, show: f
 }
 
 fn matched_card(summary: &Summary<'_>) -> String {
-    let coupons = |holds: &dyn Fn(OrderEnd) -> bool| -> i64 {
-        let used = summary.flow.iter().filter(|line| line.coupon == CouponEnd::Used && holds(line.order));
-        used.map(|line| line.tally.coupons).sum()
-    };
-    let (agrees, used) = (coupons(&|order| order == OrderEnd::Agrees), coupons(&|_| true));
+    let lines = || summary.flow.iter().filter(|line| line.coupon == CouponEnd::Used);
+    let used: i64 = lines().map(|line| line.tally.coupons).sum();
+    let agrees = lines().filter(|line| line.order == OrderEnd::Agrees).map(|line| line.tally.coupons).sum();
     let below = Both(
         &format!("{} 张核销券中 {} 张与订单相符", grouped(used), grouped(agrees)),
         &format!("{} of {} used coupons agree with their order", grouped(agrees), grouped(used)),
@@ -193,7 +193,7 @@ fn coverage_card(summary: &Summary<'_>) -> String {
 
 fn foot(summary: &Summary<'_>) -> String {
     let mut files: Vec<String> = summary.tables.keys().map(|name| format!("{name}.csv")).collect();
-    files.extend(["reconciliation.xlsx", "summary.json", "SHA256SUMS"].map(str::to_owned));
+    files.extend([WORKBOOK, FIGURES, SUMS].map(str::to_owned));
     let links: Vec<_> = files.iter().map(|file| format!("<a href=\"{file}\">{file}</a>")).collect();
     format!(
         "<footer><p>{}</p><p>{}: {}</p></footer>",

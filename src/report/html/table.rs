@@ -7,8 +7,8 @@ use super::super::discrepancies;
 use super::super::figures::Summary;
 use super::super::input::PackInput;
 use super::super::words::{self, word};
-use super::charts::{SEVERITIES, class_of, severity};
-use super::escape::{Both, BothData, Escaped, grouped, yuan_or_dash};
+use super::charts::{SEVERITIES, class_of};
+use super::escape::{Both, BothData, Escaped, both_words, grouped, yuan_or_dash};
 use crate::job::Language;
 use crate::record::Break;
 
@@ -97,8 +97,8 @@ fn heads() -> String {
 }
 
 fn row(input: &PackInput<'_>, it: &Break) -> String {
-    let title = input.titles.get(&it.rule_id);
-    let (zh, en) = title.map_or(("", ""), |title| (title.zh.as_str(), title.en.as_str()));
+    let texts = input.texts.get(&it.rule_id);
+    let (zh, en) = texts.map_or(("", ""), |texts| (texts.title_zh.as_str(), texts.title.as_str()));
     let class = class_of(&it.severity);
     format!(
         "<tr data-risk=\"{}\" data-age=\"{}\" data-rule=\"{rule}\" data-severity=\"{}\" data-side=\"{}\">\
@@ -114,7 +114,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
         Escaped(&it.side),
         yuan_or_dash(it.at_risk_fen),
         Both(zh, en),
-        severity(&it.severity),
+        both_words(words::SEVERITY, &it.severity),
         both_words(words::SIDE, &it.side),
         ids(it),
         Both(&input.why_zh(it), &it.why),
@@ -128,10 +128,6 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
 fn days(age: i64) -> String {
     let age = grouped(age);
     Both(&format!("{age} 天"), &format!("{age} d")).to_string()
-}
-
-fn both_words(list: &'static [(&'static str, &'static str, &'static str)], code: &str) -> String {
-    Both(word(list, Language::Zh, code), word(list, Language::En, code)).to_string()
 }
 
 /// The keys of a break that people can look up.
