@@ -139,7 +139,7 @@ impl Staging {
     }
 
     fn places(&self, file: &StagedFile) -> (PathBuf, PathBuf) {
-        if file.dataset == REPORTS {
+        if file.is_report() {
             return (self.folder.join(REPORTS).join(&file.name), self.lake.reports(self.date).join(&file.name));
         }
         let published = self.lake.partition(&file.dataset, self.date);

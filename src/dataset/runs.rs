@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::Lake;
 use super::manifest::{CHECKSUM_FILE, MANIFEST_FILE, Manifest, checksum_line};
-use super::staged::{REPORTS, StagedFile};
+use super::staged::StagedFile;
 use super::status::StageStatus;
 use crate::clock::World;
 use crate::journal::{Journal, JournalError};
@@ -60,7 +60,7 @@ impl Runs {
     /// The last published version of a report.
     pub fn report(&self, name: &str) -> Option<&StagedFile> {
         let mut files = self.publishing.iter().flat_map(|manifest| &manifest.files);
-        files.find(|file| file.dataset == REPORTS && file.name == name)
+        files.find(|file| file.is_report() && file.name == name)
     }
 
     /// Whether `dataset` was last published by a complete stage.

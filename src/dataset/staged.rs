@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::parts;
 use super::sha256::sha256_of_file;
 
-/// Used in place of a dataset name for report files.
-pub(super) const REPORTS: &str = "reports";
+/// Stands for a dataset in the entry of a report file.
+pub const REPORTS: &str = "reports";
 
 /// A staged file and its size and digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,11 @@ impl StagedFile {
             bytes: fs::metadata(path)?.len(),
             sha256: sha256_of_file(path)?,
         })
+    }
+
+    /// Whether it is a file of the reports, not of a dataset.
+    pub fn is_report(&self) -> bool {
+        self.dataset == REPORTS
     }
 
     /// Whether the file at `path` has the same bytes.

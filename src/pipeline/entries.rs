@@ -24,7 +24,7 @@ pub(super) fn footing_entry(side: &Footing) -> FootingEntry {
 pub(super) fn rows_of<'a>(files: impl IntoIterator<Item = &'a StagedFile>) -> BTreeMap<String, u64> {
     let mut rows = BTreeMap::new();
     for file in files {
-        let name = if file.dataset == "reports" { &file.name } else { &file.dataset };
+        let name = if file.is_report() { &file.name } else { &file.dataset };
         *rows.entry(name.clone()).or_default() += file.rows;
     }
     rows

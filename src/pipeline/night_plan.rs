@@ -52,7 +52,7 @@ impl NightPlan {
 
     /// Whether a staged file belongs to a selected stage.
     pub(super) fn wants(&self, file: &StagedFile, entries: &[StageEntry]) -> bool {
-        if file.dataset == "reports" {
+        if file.is_report() {
             return self.is_selected(Stage::Report);
         }
         let owner = entries.iter().find(|entry| entry.rows.contains_key(&file.dataset));

@@ -23,7 +23,7 @@ use crate::error::Failure;
 use crate::job::{Job, Language};
 use crate::logbook;
 use crate::reconcile;
-use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, RuleInForce, Told};
+use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told};
 
 /// The events file in the folder of a run.
 const EVENTS: &str = "events.ndjson";
@@ -171,7 +171,10 @@ fn write_metrics(
     let Some(path) = &job.metrics_textfile else { return Ok(()) };
     let mut gauges: Gauges = recall(job, "metrics").unwrap_or_default();
     match result {
-        Ok(outcome) => gauges.note_night(&outcome.manifest, &outcome.breaks, &rules_in_force(job)),
+        Ok(outcome) => {
+            let rules = reconcile::rules_of(job).ok();
+            gauges.note_night(&outcome.manifest, &outcome.breaks, rules.iter().flat_map(|rules| rules.iter()));
+        }
         Err(failure) => gauges.note_end(world.clock.now(), began_at, failure.code as i32),
     }
     remember(job, "metrics", &gauges)?;
@@ -210,15 +213,6 @@ async fn send_digest(
 
 fn causes(outcome: &NightOutcome, most: usize) -> Vec<String> {
     outcome.issues.iter().take(most).map(|issue| issue.what.clone()).collect()
-}
-
-fn rules_in_force(job: &Job) -> Vec<RuleInForce> {
-    let rules = reconcile::rules_of(job).ok();
-    let in_force = |rule: &reconcile::rules::Rule| RuleInForce {
-        id: rule.id.clone(),
-        severity: rule.severity.as_str().to_owned(),
-    };
-    rules.iter().flat_map(|rules| rules.iter()).map(in_force).collect()
 }
 
 fn titles(job: &Job) -> BTreeMap<String, String> {

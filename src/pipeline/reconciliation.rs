@@ -9,6 +9,7 @@ use super::pack::{self, NightToReport};
 use super::restatement;
 use super::script;
 use super::work::Work;
+use crate::dataset::staged::REPORTS;
 use crate::error::{ExitCode, Failure};
 use crate::quantity::counted;
 use crate::reconcile::{
@@ -131,6 +132,6 @@ fn report(work: &Work<'_>, done: &mut FinishedNight, files: &DayFiles, judgement
         footing: &footing,
     };
     done.files.extend(pack::write(&night, work.staging)?);
-    done.sources.entries.push(stage_entry(Stage::Report, &done.files, &["reports"]));
+    done.sources.entries.push(stage_entry(Stage::Report, &done.files, &[REPORTS]));
     Ok(())
 }

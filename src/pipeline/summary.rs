@@ -201,7 +201,7 @@ fn places(text: &mut String, outcome: &NightOutcome, lake: &Lake) {
         let _ = writeln!(text, "  datasets  {}", lake.shown(&lake.root().join("datasets")));
     }
     let _ = writeln!(text, "  manifest  {}", outcome.manifest_path.display());
-    let has_page = manifest.files.iter().any(|file| file.dataset == "reports" && file.name == report::PAGE);
+    let has_page = manifest.files.iter().any(|file| file.is_report() && file.name == report::PAGE);
     if has_page {
         let _ = writeln!(text, "  report    {}", lake.shown(&lake.reports(manifest.business_date).join(report::PAGE)));
     }

@@ -128,7 +128,7 @@ impl Work<'_> {
     /// The day's staged files, and every published day before it.
     pub(super) fn day_files(&self, staged: &[StagedFile]) -> Result<DayFiles, Failure> {
         let mut files = DayFiles::new(self.plan.date);
-        for file in staged.iter().filter(|file| file.dataset != "reports") {
+        for file in staged.iter().filter(|file| !file.is_report()) {
             files.day.insert(file.dataset.clone(), self.staging.partition(&file.dataset));
         }
         for contract in contract::all() {

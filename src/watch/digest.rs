@@ -48,7 +48,7 @@ pub struct Digest<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Told {
     date: NaiveDate,
-    status: String,
+    status: RunStatus,
     exit_code: i32,
     /// SHA-256 over the ids of the open breaks; kept over nights without judged rules.
     open_sha256: Option<String>,
@@ -59,7 +59,7 @@ impl Digest<'_> {
     /// nor status changed, or the night is older than the last one reported.
     pub fn news(&self, last: Option<&Told>) -> Option<Told> {
         let open_sha256 = self.breaks.map(hash_of_open).or_else(|| last.and_then(|last| last.open_sha256.clone()));
-        let told = Told { date: self.date, status: self.status.to_string(), exit_code: self.exit_code, open_sha256 };
+        let told = Told { date: self.date, status: self.status, exit_code: self.exit_code, open_sha256 };
         // A successful run of some stages without rules is no news.
         if self.breaks.is_none() && self.exit_code == 0 {
             return None;

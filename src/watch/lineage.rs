@@ -1,8 +1,7 @@
 //! A night as OpenLineage run events (spec 2-0-2): START, then COMPLETE or FAIL. JSON derived from the
 //! manifest; names no person and contains no secret.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, SecondsFormat, Utc};
 use serde_json::{Map, Value, json};
@@ -11,7 +10,7 @@ use super::caller::{Ancestor, Caller, static_uuid};
 use crate::clock;
 use crate::contract::{self, ColumnKind};
 use crate::dataset::manifest::Manifest;
-use crate::dataset::staged::{StagedFile, digest_of, partitions};
+use crate::dataset::staged::{REPORTS, StagedFile, digest_of, partitions};
 use crate::dataset::status::RunStatus;
 use crate::job::Job;
 use crate::reconcile::{self, rules::Rule};
@@ -140,7 +139,7 @@ impl<'a> Lineage<'a> {
     fn inputs(&self, manifest: &Manifest, breaks: &[Break]) -> Vec<Value> {
         let mut assertions = self.assertions(manifest, breaks);
         let read = manifest.read_partitions.iter().map(|it| it.dataset.clone());
-        let names: std::collections::BTreeSet<String> = read.chain(assertions.keys().cloned()).collect();
+        let names: BTreeSet<String> = read.chain(assertions.keys().cloned()).collect();
         let mut inputs: Vec<Value> = self.sources(manifest);
         inputs.extend(names.into_iter().map(|name| {
             let mut input = self.dataset(&name);
@@ -154,13 +153,13 @@ impl<'a> Lineage<'a> {
     }
 
     fn sources(&self, manifest: &Manifest) -> Vec<Value> {
-        let brought = |stage: &str| manifest.stages.iter().any(|it| it.stage == stage && !it.rows.is_empty());
+        let brought = |stage| manifest.stages.iter().any(|it| it.is(stage) && !it.rows.is_empty());
         let mut sources = Vec::new();
-        if brought("orders") {
+        if brought(Stage::Orders) {
             let paths = self.job.orders.iter().map(|source| source.path.of(self.date));
             sources.extend(paths.map(|path| named(FILES, &path.display().to_string())));
         }
-        if let (true, Some(pattern)) = (brought("subsidy_ledger"), &self.job.subsidy_ledger) {
+        if let (true, Some(pattern)) = (brought(Stage::SubsidyLedger), &self.job.subsidy_ledger) {
             sources.push(named(FILES, &pattern.of(self.date).display().to_string()));
         }
         for stage in manifest.stages.iter().filter(|stage| stage.requests + stage.from_journal > 0) {
@@ -191,11 +190,11 @@ impl<'a> Lineage<'a> {
     }
 
     fn outputs(&self, manifest: &Manifest) -> Vec<Value> {
-        let datasets = partitions(&manifest.files).filter(|parts| parts[0].dataset != "reports");
+        let datasets = partitions(&manifest.files).filter(|parts| !parts[0].is_report());
         let mut outputs: Vec<Value> = datasets.map(|parts| self.output(parts)).collect();
-        let reports: Vec<_> = manifest.files.iter().filter(|file| file.dataset == "reports").collect();
+        let reports: Vec<_> = manifest.files.iter().filter(|file| file.is_report()).collect();
         if !reports.is_empty() {
-            let mut output = self.in_lake("reports");
+            let mut output = self.in_lake(REPORTS);
             let size: u64 = reports.iter().map(|file| file.bytes).sum();
             output["outputFacets"] = json!({"outputStatistics": statistics(None, size, reports.len())});
             outputs.push(output);
@@ -268,7 +267,7 @@ fn ancestor(it: &Ancestor) -> Value {
 
 /// A facet of `<version>/<name>` with its producer and schema URL.
 fn facet(version_and_name: &str, fields: Value) -> Value {
-    let name = Path::new(version_and_name).file_name().expect("a facet has a name").to_string_lossy();
+    let (_, name) = version_and_name.split_once('/').expect("a version and a name");
     let mut facet = json!({
         "_producer": producer(),
         "_schemaURL": format!("{SPEC}/facets/{version_and_name}.json#/$defs/{name}"),

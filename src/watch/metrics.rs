@@ -13,6 +13,7 @@ use crate::dataset::manifest::{Coverage, Manifest};
 use crate::dataset::staged::{StagedFile, partitions};
 use crate::dataset::status::StageStatus;
 use crate::money::Fen;
+use crate::reconcile::rules::Rule;
 use crate::record::Break;
 
 /// The metrics of a job; kept in the lake's state between runs.
@@ -49,19 +50,10 @@ struct Open {
     fen: Fen,
 }
 
-/// A rule in force.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RuleInForce {
-    /// Its id.
-    pub id: String,
-    /// Its severity.
-    pub severity: String,
-}
-
 impl Gauges {
     /// After a run with a manifest. `rules` are all rules in force: one without a break is shown as 0,
     /// not omitted.
-    pub fn note_night(&mut self, manifest: &Manifest, breaks: &[Break], rules: &[RuleInForce]) {
+    pub fn note_night<'r>(&mut self, manifest: &Manifest, breaks: &[Break], rules: impl Iterator<Item = &'r Rule>) {
         self.note_end(manifest.finished_at, manifest.started_at, manifest.exit_code);
         let asks = manifest.stages.iter().filter(|stage| stage.status != StageStatus::Skipped);
         let asked = asks.map(|it| {
@@ -69,7 +61,7 @@ impl Gauges {
             (it.stage.clone(), asked)
         });
         self.asked.extend(asked);
-        let datasets = partitions(&manifest.files).filter(|parts| parts[0].dataset != "reports");
+        let datasets = partitions(&manifest.files).filter(|parts| !parts[0].is_report());
         let rows = |parts: &[StagedFile]| parts.iter().map(|file| file.rows).sum();
         self.rows.extend(datasets.map(|parts| (parts[0].dataset.clone(), rows(parts))));
         // The rerun of an older day does not describe the present.
@@ -134,9 +126,9 @@ impl Gauges {
     }
 }
 
-fn open_by_rule(breaks: &[Break], rules: &[RuleInForce]) -> BTreeMap<String, Open> {
-    let empty = |severity: &String| Open { severity: severity.clone(), ..Open::default() };
-    let mut open: BTreeMap<_, _> = rules.iter().map(|rule| (rule.id.clone(), empty(&rule.severity))).collect();
+fn open_by_rule<'r>(breaks: &[Break], rules: impl Iterator<Item = &'r Rule>) -> BTreeMap<String, Open> {
+    let empty = |severity: &str| Open { severity: severity.to_owned(), ..Open::default() };
+    let mut open: BTreeMap<_, _> = rules.map(|rule| (rule.id.clone(), empty(rule.severity.as_str()))).collect();
     for it in breaks.iter().filter(|it| it.is_open()) {
         let entry = open.entry(it.rule_id.clone()).or_insert_with(|| empty(&it.severity));
         entry.count += 1;
@@ -195,6 +187,7 @@ mod tests {
     use super::*;
     use crate::dataset::manifest::StageEntry;
     use crate::dataset::status::RunStatus;
+    use crate::reconcile::rules::Rules;
     use crate::stage::Stage;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -236,21 +229,22 @@ mod tests {
 
     #[test]
     fn breaks_and_coverage_are_those_of_the_latest_day_however_late_another_is_judged() {
-        let rules = ["AO01", "AO02"].map(|id| RuleInForce { id: id.into(), severity: "high".into() });
+        let rules = Rules::built_in();
+        let rules = || rules.iter().filter(|rule| ["AO01", "AO02"].contains(&rule.id.as_str()));
         let (latest, mut gauges) = (judged(20, 3), Gauges::default());
         let breaks = [Break::for_tests("AO01", latest.business_date)];
-        gauges.note_night(&latest, &breaks, &rules);
+        gauges.note_night(&latest, &breaks, rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)], "a rule without a break shows as 0");
-        gauges.note_night(&judged(18, 1), &[], &rules);
+        gauges.note_night(&judged(18, 1), &[], rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)]);
         assert!(gauges.render("coffee").contains("wallet_coverage_ratio{job=\"coffee\"} 0.75"));
         let unjudged = Manifest { stages: Vec::new(), ..judged(21, 1) };
-        gauges.note_night(&unjudged, &[], &rules);
+        gauges.note_night(&unjudged, &[], rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)]);
         let held_back = Manifest { status: RunStatus::Failed, exit_code: 75, ..judged(20, 1) };
-        gauges.note_night(&held_back, &[], &rules);
+        gauges.note_night(&held_back, &[], rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)], "nothing of it was published");
-        gauges.note_night(&judged(20, 4), &[], &rules);
+        gauges.note_night(&judged(20, 4), &[], rules());
         assert_eq!(open_of(&gauges), [("AO01", 0), ("AO02", 0)], "the same day, run again");
         assert!(gauges.render("coffee").contains("wallet_coverage_ratio{job=\"coffee\"} 1\n"));
     }

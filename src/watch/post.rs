@@ -8,7 +8,9 @@ use serde_json::Value;
 use url::{Position, Url};
 
 use crate::clock::World;
-use crate::http::{Cause, Exchange, HttpClient, Outgoing, Received, RetryPolicy, Verdict};
+use crate::http::{
+    Cause, Exchange, HttpClient, HttpSetupError, Outgoing, Received, RetryPolicy, TransportError, Verdict,
+};
 use crate::job::{ApiLimits, LineageSettings, Webhook};
 use crate::secret::Secret;
 
@@ -24,10 +26,10 @@ const MAX_ANSWER_BYTES: usize = 1 << 20;
 pub enum PostError {
     /// No client could be created.
     #[error("TLS cannot be set up")]
-    Setup(#[from] crate::http::HttpSetupError),
+    Setup(#[from] HttpSetupError),
     /// There was no answer.
-    #[error("{0}")]
-    Transport(String),
+    #[error(transparent)]
+    Transport(#[from] TransportError),
     /// The receiver refused.
     #[error("`{host}` answered {status}{}", said(*errcode))]
     Refused {
@@ -78,10 +80,10 @@ async fn post(message: &Message, world: &World) -> Result<(), PostError> {
     match client.call("POST", "(message)", message).await {
         Ok(_) => Ok(()),
         Err(error) => Err(match error.cause {
-            Cause::Transport(error) => PostError::Transport(error.to_string()),
-            Cause::Refused(refusal) => {
+            Cause::Transport(error) => error.into(),
+            Cause::Refused(Refusal { status, errcode }) => {
                 let host = message.url[Position::BeforeHost..Position::AfterPort].to_owned();
-                PostError::Refused { host, status: refusal.status, errcode: refusal.errcode }
+                PostError::Refused { host, status, errcode }
             }
         }),
     }
