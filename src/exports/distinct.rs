@@ -17,8 +17,8 @@ use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorted, Sort
 /// Problems listed per export; the rest is counted.
 const SHOWN_PROBLEMS: usize = 20;
 
-/// The rows of an export with a key.
-pub trait Kind {
+/// A row of an export, with a key.
+pub trait ExportRow {
     /// A row that borrows its strings.
     type Row<'r>: Packed;
 
@@ -46,12 +46,12 @@ pub(super) fn first_difference<const N: usize>(columns: [(&'static str, bool); N
 }
 
 /// A row and, if it may be quarantined, its original text: after the cells of the dataset, whose readers ignore it.
-struct Placed<'r, R> {
-    row: R,
+struct Placed<'r, T> {
+    row: T,
     raw: Cow<'r, str>,
 }
 
-impl<R: Packed> Packed for Placed<'_, R> {
+impl<T: Packed> Packed for Placed<'_, T> {
     fn pack_key(&self, key: &mut KeyPacker<'_>) {
         self.row.pack_key(key);
     }
@@ -63,18 +63,18 @@ impl<R: Packed> Packed for Placed<'_, R> {
 }
 
 /// Collects the rows of several sheets for an export.
-pub(super) struct Gathered<K> {
+pub(super) struct Gathered<R> {
     sorter: Sorter,
     files: Vec<ExportFile>,
     faults: Faults,
     amounts: Amounts,
     read: u64,
-    kind: PhantomData<K>,
+    kind: PhantomData<R>,
 }
 
-impl<K: Kind> Gathered<K> {
+impl<R: ExportRow> Gathered<R> {
     /// Empty.
-    pub(super) fn new(room: &Room, on_bad_row: OnBadRow) -> Gathered<K> {
+    pub(super) fn new(room: &Room, on_bad_row: OnBadRow) -> Gathered<R> {
         let (sorter, faults) = (Sorter::new(room), Faults::new(on_bad_row));
         Gathered { sorter, files: Vec::new(), faults, amounts: Amounts::default(), read: 0, kind: PhantomData }
     }
@@ -83,7 +83,7 @@ impl<K: Kind> Gathered<K> {
     pub(super) fn add(
         &mut self,
         mut sheet: Sheet,
-        read: impl for<'r> Fn(&'r Sheet, &'r Row) -> Result<K::Row<'r>, Fault>,
+        read: impl for<'r> Fn(&'r Sheet, &'r Row) -> Result<R::Row<'r>, Fault>,
     ) -> Result<(), ExportError> {
         let mut row = Row::default();
         while let Some(checked) = sheet.next(&mut row)? {
@@ -104,14 +104,14 @@ impl<K: Kind> Gathered<K> {
         Ok(())
     }
 
-    fn take(&mut self, typed: K::Row<'_>, row: &Row) -> Result<(), ExportError> {
-        self.amounts.read += K::amount(&typed);
+    fn take(&mut self, typed: R::Row<'_>, row: &Row) -> Result<(), ExportError> {
+        self.amounts.read += R::amount(&typed);
         let raw = if self.faults.is_fatal() { Cow::Borrowed("") } else { row.raw() };
         Ok(self.sorter.push(&Placed { row: typed, raw })?)
     }
 
     /// The export. If bad rows are fatal, those found so far are reported here.
-    pub(super) fn finish(self) -> Result<Export<K>, ExportError> {
+    pub(super) fn finish(self) -> Result<Export<R>, ExportError> {
         let has_failed = self.faults.is_fatal() && self.faults.total > 0;
         let mut export = Export {
             rows: self.sorter.finish()?,
@@ -133,7 +133,7 @@ impl<K: Kind> Gathered<K> {
 /// The rows of a day's export files: distinct, in key order, one at a time. Openids are raw. The rows only count once
 /// `finish` has found nothing wrong with them as a whole.
 #[derive(Debug)]
-pub struct Export<K> {
+pub struct Export<R> {
     /// The files, by name.
     pub files: Vec<ExportFile>,
     /// Rows read, valid or not.
@@ -142,7 +142,7 @@ pub struct Export<K> {
     group: Group,
     faults: Faults,
     settled: Settled,
-    kind: PhantomData<K>,
+    kind: PhantomData<R>,
 }
 
 /// The totals of an export, and the rows that were not passed on.
@@ -156,7 +156,7 @@ pub struct Settled {
     pub amounts: Amounts,
 }
 
-impl<K: Kind> Export<K> {
+impl<R: ExportRow> Export<R> {
     /// The current row; unchanged until `advance`.
     pub fn peek(&self) -> Option<PackedRow<'_>> {
         self.group.first()
@@ -183,10 +183,10 @@ impl<K: Kind> Export<K> {
     ///
     /// # Errors
     /// As `finish`.
-    pub fn collect<T>(mut self, mut own: impl FnMut(K::Row<'_>) -> T) -> Result<Vec<T>, ExportError> {
+    pub fn collect<T>(mut self, mut own: impl FnMut(R::Row<'_>) -> T) -> Result<Vec<T>, ExportError> {
         let mut rows = Vec::new();
         while let Some(row) = self.peek() {
-            rows.push(own(K::unpack(&mut row.unpack())));
+            rows.push(own(R::unpack(&mut row.unpack())));
             self.advance()?;
         }
         self.finish()?;
@@ -219,44 +219,44 @@ impl<K: Kind> Export<K> {
 
     /// Whether the rows of a key are identical; otherwise all of them are rejected.
     fn collapse(&mut self) -> bool {
-        let rows: Vec<_> = self.group.rows().map(|row| Told::<K>::of(row)).collect();
-        if rows.iter().any(|row| K::difference(&row.row, &rows[0].row).is_some()) {
+        let rows: Vec<_> = self.group.rows().map(|row| Told::<R>::of(row)).collect();
+        if rows.iter().any(|row| R::difference(&row.row, &rows[0].row).is_some()) {
             for row in &rows {
-                self.settled.amounts.quarantined += K::amount(&row.row);
+                self.settled.amounts.quarantined += R::amount(&row.row);
                 row.contradiction(&rows).into_iter().for_each(|bad| self.faults.add(bad));
             }
             return false;
         }
         self.settled.collapsed += rows.len() as u64 - 1;
-        self.settled.amounts.collapsed += rows[1..].iter().map(|row| K::amount(&row.row)).sum();
+        self.settled.amounts.collapsed += rows[1..].iter().map(|row| R::amount(&row.row)).sum();
         true
     }
 }
 
 /// A row of a group and its original text.
-struct Told<'r, K: Kind> {
-    row: K::Row<'r>,
+struct Told<'r, R: ExportRow> {
+    row: R::Row<'r>,
     raw: &'r str,
 }
 
-impl<'r, K: Kind> Told<'r, K> {
-    fn of(row: PackedRow<'r>) -> Told<'r, K> {
+impl<'r, R: ExportRow> Told<'r, R> {
+    fn of(row: PackedRow<'r>) -> Told<'r, R> {
         let mut cells = row.unpack();
-        Told { row: K::unpack(&mut cells), raw: cells.text() }
+        Told { row: R::unpack(&mut cells), raw: cells.text() }
     }
 
     /// What is wrong with the row: the first row of its key that differs from it.
-    fn contradiction(&self, group: &[Told<'r, K>]) -> Option<BadRow> {
-        let differing = |(index, other): (usize, &Told<'r, K>)| Some((index, K::difference(&self.row, &other.row)?));
+    fn contradiction(&self, group: &[Told<'r, R>]) -> Option<BadRow> {
+        let differing = |(index, other): (usize, &Told<'r, R>)| Some((index, R::difference(&self.row, &other.row)?));
         let (other, column) = group.iter().enumerate().find_map(differing)?;
-        let (file, line) = K::place(&group[other].row);
+        let (file, line) = R::place(&group[other].row);
         let key: Vec<_> =
-            K::key(&self.row).iter().filter(|part| !part.is_empty()).map(|part| format!("`{part}`")).collect();
+            R::key(&self.row).iter().filter(|part| !part.is_empty()).map(|part| format!("`{part}`")).collect();
         let why = format!(
             "`{file}` line {line} has another `{column}` for the same {}: one of them is wrong",
             key.join(", ")
         );
-        let (file, line) = K::place(&self.row);
+        let (file, line) = R::place(&self.row);
         let (column, value) = (String::new(), String::new());
         Some(BadRow { file: file.to_owned(), line, column, value, why, raw: self.raw.to_owned() })
     }

@@ -1,11 +1,11 @@
 //! Reads CSV files whose columns are fixed by the design: UTF-8, comma, documented header names.
 //! Knows no particular file.
 
-use super::distinct::{Export, Gathered, Kind};
+use super::distinct::{Export, ExportRow, Gathered};
 use super::error::ExportError;
 use super::found::Found;
 use super::row::{Fault, Row};
-use super::sheet::{Sheet, Wanted};
+use super::sheet::Sheet;
 use crate::job::OnBadRow;
 use crate::sorter::Room;
 
@@ -22,9 +22,9 @@ pub(super) struct FixedRow<'r, 's> {
 impl<'r> FixedRow<'r, '_> {
     /// The cell of column `index`, parsed by `read`.
     pub(super) fn cell<T>(&self, index: usize, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
-        let text = self.text(index);
-        let fault = |why| Fault { place: self.places[index], value: text.trim().to_owned(), ..Fault::of_row(why) };
-        read(text).map_err(fault)
+        let place = self.places[index];
+        let text = self.row.text(place);
+        read(text).map_err(|why| Fault::of_cell(place, text, why))
     }
 
     /// The same for a cell that must never be shown.
@@ -33,26 +33,21 @@ impl<'r> FixedRow<'r, '_> {
         index: usize,
         read: impl Fn(&'r str) -> Result<T, String>,
     ) -> Result<T, Fault> {
-        self.cell(index, read).map_err(|fault| Fault { value: String::new(), ..fault })
-    }
-
-    fn text(&self, index: usize) -> &'r str {
-        self.places[index].and_then(|place| self.row.cells.get(place)).unwrap_or_default()
+        self.cell(index, read).map_err(Fault::without_value)
     }
 }
 
 /// Reads files that have all these columns, sorted in `room`; a malformed row is an error.
-pub(super) fn read<K: Kind, const N: usize>(
+pub(super) fn read<R: ExportRow, const N: usize>(
     files: &[Found],
     columns: &[&'static str; N],
     room: &Room,
-    row: impl for<'r> Fn(&FixedRow<'r, '_>) -> Result<K::Row<'r>, Fault>,
-) -> Result<Export<K>, ExportError> {
-    let wanted = columns.map(|name| Wanted { ours: name, header: Some(name) });
+    row: impl for<'r> Fn(&FixedRow<'r, '_>) -> Result<R::Row<'r>, Fault>,
+) -> Result<Export<R>, ExportError> {
     let mut gathered = Gathered::new(room, OnBadRow::Fail);
     for found in files {
         let sheet = Sheet::delimited(found, encoding_rs::UTF_8, b',').map_err(advised)?;
-        let places = sheet.locate(&wanted).map_err(advised)?;
+        let places = sheet.locate(|search| columns.map(|name| search.place(name, name))).map_err(advised)?;
         let read = gathered.add(sheet, |sheet, cells| {
             row(&FixedRow { file: &sheet.name, line: cells.line, row: cells, places: &places })
         });

@@ -28,6 +28,6 @@ pub mod v2_coupons_file;
 
 pub use amounts::Amounts;
 pub use bad_row::BadRow;
-pub use distinct::{Export, Kind, Settled};
+pub use distinct::{Export, ExportRow, Settled};
 pub use error::{ExportError, MissingColumn};
 pub use hashing::ExportFile;

@@ -7,12 +7,12 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::cell::{self, AmountFormat};
 use super::columnar;
-use super::distinct::{Export, Gathered, Kind, first_difference};
+use super::distinct::{Export, ExportRow, Gathered, first_difference};
 use super::error::ExportError;
 use super::found::{self, Found};
 use super::rendered;
 use super::row::{Fault, Row};
-use super::sheet::{Sheet, Wanted};
+use super::sheet::Sheet;
 use super::spreadsheet;
 use crate::job::{FileFormat, OrderColumns, OrderSource};
 use crate::money::Fen;
@@ -41,7 +41,7 @@ fn open(source: &OrderSource, found: &Found) -> Result<Sheet, ExportError> {
     }
 }
 
-impl Kind for OrderLine {
+impl ExportRow for OrderLine {
     type Row<'r> = OrderLine<Cow<'r, str>>;
 
     fn unpack<'r>(cells: &mut Unpacker<'r>) -> Self::Row<'r> {
@@ -100,54 +100,21 @@ impl Positions {
     /// Every column that the job names must exist, optional ones too: otherwise a renamed header would
     /// silently turn refunds into zero.
     fn find(sheet: &Sheet, columns: &OrderColumns) -> Result<Positions, ExportError> {
-        let wanted = [
-            ("out_trade_no", Some(&columns.out_trade_no)),
-            ("transaction_id", columns.transaction_id.as_ref()),
-            ("merchant", columns.merchant.as_ref()),
-            ("openid", columns.openid.as_ref()),
-            ("paid_at", Some(&columns.paid_at)),
-            ("goods", Some(&columns.goods)),
-            ("discount", Some(&columns.discount)),
-            ("paid", Some(&columns.paid)),
-            ("refund", columns.refund.as_ref()),
-            ("stock_id", Some(&columns.stock_id)),
-            ("coupon_code", Some(&columns.coupon_code)),
-            ("channel", columns.channel.as_ref()),
-            ("product", columns.product.as_ref()),
-            ("remark", columns.remark.as_ref()),
-        ];
-        let wanted = wanted.map(|(ours, header)| Wanted { ours, header: header.map(String::as_str) });
-        let [
-            out_trade_no,
-            transaction_id,
-            merchant,
-            openid,
-            paid_at,
-            goods,
-            discount,
-            paid,
-            refund,
-            stock_id,
-            coupon_code,
-            channel,
-            product,
-            remark,
-        ] = sheet.locate(&wanted)?;
-        Ok(Positions {
-            out_trade_no,
-            transaction_id,
-            merchant,
-            openid,
-            paid_at,
-            goods,
-            discount,
-            paid,
-            refund,
-            stock_id,
-            coupon_code,
-            channel,
-            product,
-            remark,
+        sheet.locate(|search| Positions {
+            out_trade_no: search.place("out_trade_no", columns.out_trade_no.as_str()),
+            transaction_id: search.place("transaction_id", columns.transaction_id.as_deref()),
+            merchant: search.place("merchant", columns.merchant.as_deref()),
+            openid: search.place("openid", columns.openid.as_deref()),
+            paid_at: search.place("paid_at", columns.paid_at.as_str()),
+            goods: search.place("goods", columns.goods.as_str()),
+            discount: search.place("discount", columns.discount.as_str()),
+            paid: search.place("paid", columns.paid.as_str()),
+            refund: search.place("refund", columns.refund.as_deref()),
+            stock_id: search.place("stock_id", columns.stock_id.as_str()),
+            coupon_code: search.place("coupon_code", columns.coupon_code.as_str()),
+            channel: search.place("channel", columns.channel.as_deref()),
+            product: search.place("product", columns.product.as_deref()),
+            remark: search.place("remark", columns.remark.as_deref()),
         })
     }
 }
@@ -219,17 +186,17 @@ impl<'r> Line<'r, '_> {
         let text = self.row.time(place)?;
         let typed = (self.source.format != FileFormat::Csv).then(|| cell::instant(text, rendered::TIME_FORMAT));
         let read = typed.and_then(Result::ok).map_or_else(|| cell::instant(text, &self.source.time_format), Ok);
-        read.map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
+        read.map_err(|why| Fault::of_cell(place, text, why))
     }
 
     fn cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
         let text = self.row.value(place)?;
-        read(text).map_err(|why| Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) })
+        read(text).map_err(|why| Fault::of_cell(place, text, why))
     }
 
     /// The same for a cell that must never be shown.
     fn private_cell<T>(&self, place: Option<usize>, read: impl Fn(&'r str) -> Result<T, String>) -> Result<T, Fault> {
-        self.cell(place, read).map_err(|fault| Fault { value: String::new(), ..fault })
+        self.cell(place, read).map_err(Fault::without_value)
     }
 }
 

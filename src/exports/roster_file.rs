@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::{Export, Kind};
+use super::distinct::{Export, ExportRow};
 use super::error::ExportError;
 use super::fixed;
 use super::found;
@@ -31,7 +31,7 @@ impl Packed for Openid<'_> {
     fn pack_cells(&self, _: &mut CellPacker<'_>) {}
 }
 
-impl Kind for Openid<'static> {
+impl ExportRow for Openid<'static> {
     type Row<'r> = Openid<'r>;
 
     fn unpack<'r>(cells: &mut Unpacker<'r>) -> Openid<'r> {

@@ -88,7 +88,7 @@ impl Row {
     }
 
     fn fault(&self, place: Option<usize>, lost: Lost) -> Fault {
-        Fault { place, value: self.text(place).to_owned(), ..Fault::of_row(lost.why()) }
+        Fault::of_cell(place, self.text(place), lost.why())
     }
 
     /// The same for a cell that is only passed on.
@@ -132,5 +132,15 @@ impl Fault {
     /// A fault of the row as a whole.
     pub(super) fn of_row(why: impl Into<String>) -> Fault {
         Fault { place: None, value: String::new(), why: why.into(), amount: None }
+    }
+
+    /// A fault of a cell with this text.
+    pub(super) fn of_cell(place: Option<usize>, text: &str, why: impl Into<String>) -> Fault {
+        Fault { place, value: text.trim().to_owned(), ..Fault::of_row(why) }
+    }
+
+    /// The same without the value, which must never be shown.
+    pub(super) fn without_value(self) -> Fault {
+        Fault { value: String::new(), ..self }
     }
 }

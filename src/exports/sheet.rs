@@ -44,13 +44,30 @@ impl std::fmt::Debug for Sheet {
 /// The rows of a typed format.
 pub(super) type Cells = Box<dyn Iterator<Item = Result<TypedRow, ExportError>>>;
 
-/// A column to look for.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted<'c> {
-    /// Our name.
-    pub(super) ours: &'static str,
-    /// The header, which the file must have; `None` if the job does not map it.
-    pub(super) header: Option<&'c str>,
+/// A search for columns by their headers. Notes what is wrong, so that everything missing is reported at once.
+pub(super) struct Search<'s> {
+    sheet: &'s Sheet,
+    missing: Vec<MissingColumn>,
+    /// The first header that occurs twice.
+    ambiguous: Option<String>,
+}
+
+impl Search<'_> {
+    /// The position of the column that is `ours` under its header, which the file must have; `None` if the job does not
+    /// map it.
+    pub(super) fn place<'h>(&mut self, ours: &'static str, header: impl Into<Option<&'h str>>) -> Option<usize> {
+        let header = header.into()?;
+        let wanted = header_text(header);
+        let mut places = (0..).zip(&self.sheet.header).filter(|(_, found)| *found == wanted).map(|(place, _)| place);
+        let first = places.next();
+        if places.next().is_some() {
+            self.ambiguous.get_or_insert_with(|| header.to_owned());
+        }
+        if first.is_none() {
+            self.missing.push(self.sheet.missing(ours, header));
+        }
+        first
+    }
 }
 
 impl Sheet {
@@ -86,16 +103,16 @@ impl Sheet {
         Sheet { worksheets, ..self }
     }
 
-    /// The positions of the wanted columns; `None` for one that the job does not map.
-    pub(super) fn locate<const N: usize>(&self, wanted: &[Wanted; N]) -> Result<[Option<usize>; N], ExportError> {
-        let mut missing = Vec::new();
-        let mut places = [None; N];
-        for (column, place) in wanted.iter().zip(&mut places) {
-            let Some(header) = column.header else { continue };
-            *place = self.place_of(header)?;
-            if place.is_none() {
-                missing.push(self.missing(column.ours, header));
-            }
+    /// The positions of columns, which `find` looks for.
+    ///
+    /// # Errors
+    /// Columns that are missing, or whose header occurs twice.
+    pub(super) fn locate<T>(&self, find: impl FnOnce(&mut Search<'_>) -> T) -> Result<T, ExportError> {
+        let mut search = Search { sheet: self, missing: Vec::new(), ambiguous: None };
+        let places = find(&mut search);
+        let Search { missing, ambiguous, .. } = search;
+        if let Some(header) = ambiguous {
+            return Err(ExportError::DuplicateHeader { file: self.name.clone(), header });
         }
         if missing.is_empty() {
             return Ok(places);
@@ -165,16 +182,6 @@ impl Sheet {
         let advice =
             format!("set `delimiter = \"{shown}\"` of its source, or save it with the delimiter that is expected");
         Err(ExportError::OtherKind { file: self.name.clone(), what, advice })
-    }
-
-    fn place_of(&self, header: &str) -> Result<Option<usize>, ExportError> {
-        let wanted = header_text(header);
-        let mut places = self.header.iter().enumerate().filter(|(_, found)| *found == wanted).map(|(place, _)| place);
-        let first = places.next();
-        if places.next().is_some() {
-            return Err(ExportError::DuplicateHeader { file: self.name.clone(), header: header.to_owned() });
-        }
-        Ok(first)
     }
 
     fn missing(&self, ours: &'static str, header: &str) -> MissingColumn {
@@ -339,15 +346,14 @@ mod tests {
     fn marks_that_nobody_sees_are_no_part_of_a_header() {
         let sheet = sheet("\u{feff}\u{feff}a\u{200b}, \u{3000}b\t\n1,2\n");
         assert_eq!(sheet.header, ["a", "b"]);
-        let wanted = |header| Wanted { ours: "goods", header: Some(header) };
-        assert_eq!(sheet.locate(&[wanted("a"), wanted("b\u{200b}")]).unwrap(), [Some(0), Some(1)]);
+        let places = sheet.locate(|search| ["a", "b\u{200b}"].map(|header| search.place("goods", header)));
+        assert_eq!(places.unwrap(), [Some(0), Some(1)]);
     }
 
     #[test]
     fn a_file_with_another_delimiter_names_the_one_to_set() {
-        let wanted = Wanted { ours: "goods", header: Some("b") };
         for (text, delimiter) in [("a;b\n1;2\n", ";"), ("a\tb\n1\t2\n", "\\t"), ("a|b\n", "|")] {
-            let error = sheet(text).locate(std::array::from_ref(&wanted)).unwrap_err().to_string();
+            let error = sheet(text).locate(|search| search.place("goods", "b")).unwrap_err().to_string();
             assert!(error.contains(&format!("`delimiter = \"{delimiter}\"`")), "{error}");
         }
     }
@@ -413,25 +419,22 @@ mod tests {
 
     #[test]
     fn missing_columns_are_named_together_with_what_is_there() {
-        let wanted = [
-            Wanted { ours: "paid", header: Some("实付金额") },
-            Wanted { ours: "goods", header: Some("原价") },
-            Wanted { ours: "remark", header: None },
-            Wanted { ours: "out_trade_no", header: Some("单号") },
-        ];
-        let error = sheet("单号,实付金額,x\n").locate(&wanted).unwrap_err().to_string();
+        let wanted =
+            [("paid", Some("实付金额")), ("goods", Some("原价")), ("remark", None), ("out_trade_no", Some("单号"))];
+        let locate = |text| sheet(text).locate(|search| wanted.map(|(ours, header)| search.place(ours, header)));
+        let error = locate("单号,实付金額,x\n").unwrap_err().to_string();
         let expected = "`f.csv` lacks the column `实付金额` for `paid` (did you mean `实付金額`?), \
                         the column `原价` for `goods`; its headers are `单号`, `实付金額`, `x`";
         assert_eq!(error, expected);
-        let places = sheet("x, 单号 ,原价,实付金额\n").locate(&wanted).unwrap();
+        let places = locate("x, 单号 ,原价,实付金额\n").unwrap();
         assert_eq!(places, [Some(3), Some(2), None, Some(1)]);
     }
 
     #[test]
     fn a_needed_header_that_stands_twice_is_refused() {
-        let wanted = [Wanted { ours: "paid", header: Some("p") }];
-        assert!(sheet("p,q,p\n").locate(&wanted).unwrap_err().to_string().contains("header `p` twice"));
-        assert!(sheet("p,q,q\n").locate(&wanted).is_ok());
+        let locate = |text| sheet(text).locate(|search| search.place("paid", "p"));
+        assert!(locate("p,q,p\n").unwrap_err().to_string().contains("header `p` twice"));
+        assert!(locate("p,q,q\n").is_ok());
     }
 
     proptest! {

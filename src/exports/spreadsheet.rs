@@ -205,7 +205,6 @@ pub(super) mod tests {
 
     use super::*;
     use crate::exports::row::Row;
-    use crate::exports::sheet::Wanted;
 
     #[test]
     fn typed_cells_become_the_text_of_a_csv() {
@@ -309,8 +308,10 @@ pub(super) mod tests {
         let folder = tempfile::tempdir().unwrap();
         let summary = r#"<row r="1"><c r="A1" t="str"><v>month</v></c></row>"#;
         let bytes = workbook_of(&[("visible", summary), ("visible", TABLE)], "");
-        let wanted = [Wanted { ours: "out_trade_no", header: Some("no") }];
-        let told = |bytes| open(&written(&folder, bytes)).unwrap().locate(&wanted).map_err(|error| error.to_string());
+        let told = |bytes| {
+            let sheet = open(&written(&folder, bytes)).unwrap();
+            sheet.locate(|search| search.place("out_trade_no", "no")).map_err(|error| error.to_string())
+        };
         let error = told(bytes).unwrap_err();
         let words = "its headers are `month`; they are on the worksheet `s0`, the first one, and there is also `s1`";
         assert!(error.ends_with(words), "{error}");

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use chrono::NaiveDate;
 
 use super::cell;
-use super::distinct::{Export, Kind, first_difference};
+use super::distinct::{Export, ExportRow, first_difference};
 use super::error::ExportError;
 use super::fixed::{self, FixedRow};
 use super::found;
@@ -57,7 +57,7 @@ fn granted(text: &str) -> Result<Fen, String> {
     }
 }
 
-impl Kind for SubsidyOrder {
+impl ExportRow for SubsidyOrder {
     type Row<'r> = SubsidyOrder<Cow<'r, str>>;
 
     fn unpack<'r>(cells: &mut Unpacker<'r>) -> Self::Row<'r> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::cell;
-use super::distinct::{Export, Kind, first_difference};
+use super::distinct::{Export, ExportRow, first_difference};
 use super::error::ExportError;
 use super::fixed::{self, FixedRow};
 use super::found::Found;
@@ -71,7 +71,7 @@ impl Packed for Listed<'_> {
     }
 }
 
-impl Kind for Listed<'static> {
+impl ExportRow for Listed<'static> {
     type Row<'r> = Listed<'r>;
 
     fn unpack<'r>(cells: &mut Unpacker<'r>) -> Listed<'r> {

@@ -6,7 +6,7 @@ use super::issue::IssueKind;
 use super::{Harvest, Issue, Night};
 use crate::dataset::manifest::Intake;
 use crate::exports::orders::read;
-use crate::exports::{BadRow, Export, ExportError, ExportFile, Kind, Settled};
+use crate::exports::{BadRow, Export, ExportError, ExportFile, ExportRow, Settled};
 use crate::record::{OrderLine, Record};
 use crate::sorter::{PackedRow, Room};
 use crate::stage::Stage;
