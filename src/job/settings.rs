@@ -10,7 +10,7 @@ use url::Url;
 
 use super::bucket::BucketSettings;
 use super::engine::EngineSettings;
-use super::named::Named;
+use super::merchant_path::MerchantPath;
 use super::pattern::PathPattern;
 use super::tar_type::TarType;
 use super::watching::{LineageSettings, Webhook};
@@ -78,7 +78,7 @@ pub struct Job {
     /// Warnings: what is allowed but unwise, such as key files that others can read.
     pub warnings: Vec<String>,
     /// Folders and files of the merchant that the job file names.
-    pub named: Vec<Named>,
+    pub merchant_paths: Vec<MerchantPath>,
 }
 
 impl Job {

@@ -64,7 +64,7 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let (lake, today) = (check_lake(job, world), business_date_of(world.clock.now()));
     let is_readable = job.bucket.is_none() || lake.problem.is_none();
     let mut findings = vec![check_rules(job, today), lake];
-    findings.extend(check_named(job));
+    findings.extend(check_merchant_paths(job));
     findings.extend(check_decisions(job));
     findings.extend(is_readable.then(|| check_openid_key(job, today)).flatten());
     findings.extend(check_engine(job));
@@ -117,14 +117,14 @@ fn check_rules(job: &Job, today: NaiveDate) -> Finding {
 }
 
 /// Every folder and file of the merchant that the job names but that does not exist.
-fn check_named(job: &Job) -> Vec<Finding> {
-    let missing = job.named.iter().filter_map(|named| {
-        let line = named.line.map_or_else(String::new, |line| format!("line {line}: "));
-        let problem = with_hint(named.problem()?, Some("relative paths start at the folder of the job file"));
-        Some(Finding::wrong(format!("{line}`{}`", named.key), ExitCode::Usage, problem))
+fn check_merchant_paths(job: &Job) -> Vec<Finding> {
+    let missing = job.merchant_paths.iter().filter_map(|path| {
+        let line = path.line.map_or_else(String::new, |line| format!("line {line}: "));
+        let problem = with_hint(path.problem()?, Some("relative paths start at the folder of the job file"));
+        Some(Finding::wrong(format!("{line}`{}`", path.key), ExitCode::Usage, problem))
     });
     let missing: Vec<_> = missing.collect();
-    if !missing.is_empty() || job.named.is_empty() {
+    if !missing.is_empty() || job.merchant_paths.is_empty() {
         return missing;
     }
     vec![Finding::fine("folders and files that the job file names")]

@@ -1,5 +1,6 @@
 //! Checks the sections of the three APIs: hosts, limits, identities and keys. Never connects to anything.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use url::Url;
@@ -9,7 +10,6 @@ use super::given::Given;
 use super::secret::{PemBlock, origin_of};
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
 use crate::job::host::is_loopback;
-use crate::job::problem::Place;
 use crate::job::settings::{
     ApiLimits, DEFAULT_REPULL_DAYS, MpSettings, OnMismatch, PayV2Settings, PayV3Settings, PublicKey,
 };
@@ -244,9 +244,9 @@ impl Checker<'_> {
     }
 
     /// A file that must exist if it is named; an empty name means none.
-    fn existing_file(&mut self, written: &Option<Written<String>>) -> Option<std::path::PathBuf> {
+    fn existing_file(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let text = self.text_or_none(written)?;
-        let place: &Place = &written.as_ref()?.place;
+        let place = &written.as_ref()?.place;
         if self.refuse_shorthand(place, &text) {
             return None;
         }

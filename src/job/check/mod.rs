@@ -15,7 +15,7 @@ mod watching;
 use std::path::{Path, PathBuf};
 
 use super::file::{BillsSection, JobFile, JobSection};
-use super::named::Named;
+use super::merchant_path::MerchantPath;
 use super::problem::{JobProblems, Place, Problems};
 use super::settings::{Job, Pii, RuleSettings};
 use super::value::{FromToml, Section, Written};
@@ -32,7 +32,7 @@ pub(super) struct Checker<'a> {
     env: &'a dyn Fn(&str) -> Option<String>,
     problems: Problems<'a>,
     warnings: Vec<String>,
-    named: Vec<Named>,
+    merchant_paths: Vec<MerchantPath>,
     /// `[rules]`, which is told of even if there is no job.
     checked_rules: RuleSettings,
 }
@@ -41,14 +41,14 @@ impl<'a> Checker<'a> {
     /// A checker for a job file in `folder`; `problems` may already contain those found while parsing.
     pub(super) fn new(folder: PathBuf, env: &'a dyn Fn(&str) -> Option<String>, problems: Problems<'a>) -> Checker<'a> {
         let checked_rules = RuleSettings::default();
-        Checker { folder, env, problems, warnings: Vec::new(), named: Vec::new(), checked_rules }
+        Checker { folder, env, problems, warnings: Vec::new(), merchant_paths: Vec::new(), checked_rules }
     }
 
     /// The checked job, or all problems.
     pub(super) fn finish(mut self, path: &Path, file: Option<JobFile>) -> Result<Job, JobProblems> {
         let job = file.and_then(|file| self.job(path, &file));
         match (self.problems.into_sorted(), job) {
-            (None, Some(job)) => Ok(Job { warnings: self.warnings, named: self.named, ..job }),
+            (None, Some(job)) => Ok(Job { warnings: self.warnings, merchant_paths: self.merchant_paths, ..job }),
             (problems, _) => {
                 let problems = problems.expect("a job that could not be made has a problem noted");
                 Err(JobProblems { path: path.to_owned(), problems, rules: Box::new(self.checked_rules) })
@@ -92,7 +92,7 @@ impl<'a> Checker<'a> {
             webhook: value(&file.webhook).and_then(|section| self.webhook(section)),
             fingerprint: file.fingerprint().to_string(),
             warnings: Vec::new(),
-            named: Vec::new(),
+            merchant_paths: Vec::new(),
             // Last, because without these three there is no job; everything else has been checked by now.
             name: name?,
             lake: lake?,

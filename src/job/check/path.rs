@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Checker;
-use crate::job::named::Named;
+use crate::job::merchant_path::MerchantPath;
 use crate::job::pattern::{PathPattern, tidy};
 use crate::job::problem::Place;
 use crate::job::value::{Texts, Written};
@@ -64,7 +64,7 @@ impl Checker<'_> {
         }
         let pattern = PathPattern::new(&self.folder, text);
         let (path, is_folder) = pattern.fixed();
-        self.name(place, path, is_folder);
+        self.note_merchant_path(place, path, is_folder);
         Some(pattern)
     }
 
@@ -84,13 +84,13 @@ impl Checker<'_> {
     /// A folder of the merchant, which should exist by the night.
     pub(super) fn merchant_folder(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let path = self.path(written)?;
-        self.name(&written.as_ref()?.place, path.clone(), true);
+        self.note_merchant_path(&written.as_ref()?.place, path.clone(), true);
         Some(path)
     }
 
-    fn name(&mut self, place: &Place, path: PathBuf, is_folder: bool) {
+    fn note_merchant_path(&mut self, place: &Place, path: PathBuf, is_folder: bool) {
         let line = self.problems.line_of(place);
-        self.named.push(Named { key: place.key.clone(), line, path, is_folder });
+        self.merchant_paths.push(MerchantPath { key: place.key.clone(), line, path, is_folder });
     }
 
     /// Folders that must exist.

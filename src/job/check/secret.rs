@@ -1,6 +1,8 @@
 //! Loads secrets from environment variables or files, never from the job file itself. Never puts one into a
 //! message.
 
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::Checker;
@@ -129,14 +131,11 @@ impl Checker<'_> {
     }
 
     fn warn_if_open(&mut self, path: &Path) {
-        #[cfg(unix)]
-        if let Ok(metadata) = std::fs::metadata(path) {
-            use std::os::unix::fs::MetadataExt;
-            let mode = metadata.mode() & 0o777;
-            if mode & 0o077 != 0 {
-                let path = path.display();
-                self.warnings.push(format!("`{path}` can be read by others (mode {mode:o}): chmod 600 {path}"));
-            }
+        let Ok(metadata) = fs::metadata(path) else { return };
+        let mode = metadata.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let path = path.display();
+            self.warnings.push(format!("`{path}` can be read by others (mode {mode:o}): chmod 600 {path}"));
         }
     }
 }

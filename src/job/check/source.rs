@@ -356,6 +356,7 @@ mod tests {
             assert!(!tells_an_instant(format), "{format}");
         }
     }
+
     #[test]
     fn a_zone_that_stands_as_text_would_be_passed_over() {
         for (format, zone) in [

@@ -30,19 +30,19 @@ fn folders_and_files_of_the_merchant_are_remembered_with_their_lines() {
     let fixture = Fixture::new();
     let text = NIGHTLY.replace("../exports/", "exports/").replace("roster_file = \"\"", "roster_file = \"roster.csv\"");
     let job = fixture.load(&text).unwrap();
-    let told = |job: &Job| job.named.iter().filter_map(Named::problem).collect::<Vec<_>>().join("\n");
+    let told = |job: &Job| job.merchant_paths.iter().filter_map(MerchantPath::problem).collect::<Vec<_>>().join("\n");
     let missing = told(&job);
     for key in ["orders.path", "subsidy_ledger.path", "notifications.spool", "wallets.roster_file"] {
-        let line = job.named.iter().find(|named| named.key == key).unwrap().line.unwrap();
+        let line = job.merchant_paths.iter().find(|path| path.key == key).unwrap().line.unwrap();
         let name = key.rsplit('.').next().unwrap();
         assert!(text.lines().nth(line - 1).unwrap().starts_with(name), "{key}: line {line}");
     }
     assert!(missing.contains("there is no folder `") && missing.contains("orders`"), "{missing}");
     assert!(missing.contains("there is no file `") && missing.contains("roster.csv`"), "{missing}");
-    for named in &job.named {
-        match named.is_folder {
-            true => fs::create_dir_all(&named.path).unwrap(),
-            false => fs::write(&named.path, "").unwrap(),
+    for MerchantPath { path, is_folder, .. } in &job.merchant_paths {
+        match is_folder {
+            true => fs::create_dir_all(path).unwrap(),
+            false => fs::write(path, "").unwrap(),
         }
     }
     assert_eq!(told(&job), "");

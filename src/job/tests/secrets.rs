@@ -76,7 +76,6 @@ fn a_certificate_in_place_of_the_key_is_told_apart() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_key_file_that_others_can_read_is_a_warning() {
     use std::os::unix::fs::PermissionsExt;
     let fixture = Fixture::new();

@@ -3,9 +3,9 @@
 
 use std::path::PathBuf;
 
-/// A folder or file of the merchant.
+/// The path of a folder or file of the merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named {
+pub struct MerchantPath {
     /// The key of the job file.
     pub key: String,
     /// Its line in the job file.
@@ -16,7 +16,7 @@ pub struct Named {
     pub is_folder: bool,
 }
 
-impl Named {
+impl MerchantPath {
     /// Why it cannot be used now.
     pub fn problem(&self) -> Option<String> {
         let (is_there, kind) = match self.is_folder {
