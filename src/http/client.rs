@@ -207,8 +207,7 @@ impl HttpClient {
             Err(error) => return Attempt::Final(Cause::Transport(error)),
         };
         // More patience than the whole call has is nonsense: then it waits as if no time were asked for.
-        let asked_patience =
-            Some(retry_after(&received, self.world.clock.now())).filter(|it| *it < self.policy.deadline);
+        let asked_patience = retry_after(&received, self.world.clock.now()).filter(|it| *it < self.policy.deadline);
         match exchange.judge(received).await {
             Verdict::Accept(accepted) => Attempt::Accepted(accepted),
             Verdict::Refuse(refusal) => Attempt::Final(Cause::Refused(refusal)),
@@ -336,14 +335,14 @@ impl<'a> Run<'a> {
 
 /// `Retry-After` in seconds or as a date, relative to the server's clock if it sends `Date`. WeChat documents no such
 /// header, but a gateway in front of it may send one.
-fn retry_after(received: &Received, now: DateTime<Utc>) -> Duration {
+fn retry_after(received: &Received, now: DateTime<Utc>) -> Option<Duration> {
     let instant = |text: &str| DateTime::parse_from_rfc2822(text.trim()).ok().map(|date| date.to_utc());
-    let Some(text) = received.header("retry-after") else { return Duration::ZERO };
+    let text = received.header("retry-after")?;
     if let Ok(seconds) = text.trim().parse() {
-        return Duration::from_secs(seconds);
+        return Some(Duration::from_secs(seconds));
     }
     let told_at = received.header("date").and_then(instant).unwrap_or(now);
-    instant(text).and_then(|until| (until - told_at).to_std().ok()).unwrap_or_default()
+    (instant(text)? - told_at).to_std().ok()
 }
 
 #[cfg(test)]

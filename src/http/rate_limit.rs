@@ -236,7 +236,6 @@ mod tests {
             prop_assert!(busiest_second(&arrivals) <= per_second as usize);
         }
 
-
         #[test]
         fn no_window_of_a_second_holds_more_than_the_limit(
             per_second in 1u32..40,
