@@ -350,6 +350,8 @@ fn parse_wait(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::iter;
+
     use clap::CommandFactory;
 
     use super::*;
@@ -409,34 +411,31 @@ mod tests {
     #[test]
     fn the_command_lines_of_our_own_schedules_and_examples_are_understood() {
         let schedules = [include_str!("../../jobs/crontab"), include_str!("../../jobs/systemd/coupon-recon.service")];
-        let examples =
-            [examples::TOP, examples::RUN, examples::BREAKS, examples::VERIFY, examples::RULES, examples::CHECK];
-        let more = [
-            examples::API,
-            examples::INIT,
-            examples::GENERATE,
-            examples::SIMULATE,
-            examples::COMPLETIONS,
-            examples::MAN,
-        ];
-        let text = [&schedules[..], &examples, &more].concat().join("\n");
-        let text = text.split("\\\n").map(str::trim_start).collect::<Vec<_>>().join(" ");
-        let mut understood = 0;
-        for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
-            let Some(words) = typed(line) else { continue };
-            let parsed = Arguments::try_parse_from(&words);
-            assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
-            understood += 1;
+        let command = Arguments::command();
+        let helps: Vec<_> = iter::once(&command)
+            .chain(command.get_subcommands())
+            .map(|it| it.get_after_help().unwrap_or_else(|| panic!("`{}` has no examples", it.get_name())).to_string())
+            .collect();
+        for text in schedules.into_iter().chain(helps.iter().map(String::as_str)) {
+            let text = text.split("\\\n").map(str::trim_start).collect::<Vec<_>>().join(" ");
+            let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+            let calls: Vec<_> = lines.filter_map(typed).collect();
+            assert!(!calls.is_empty(), "{text}");
+            for words in calls {
+                let parsed = Arguments::try_parse_from(&words);
+                assert!(parsed.is_ok(), "{words:?}: {}", parsed.unwrap_err());
+            }
         }
-        assert!(understood > 30, "{understood}");
     }
 
-    /// The arguments in a line that calls the program, up to a redirection or a remark after three spaces.
+    /// The arguments in a line that calls the program, up to a redirection, a pipe or a remark after three spaces.
     fn typed(line: &str) -> Option<Vec<String>> {
         let start = line.find("coupon-recon ").filter(|at| !line[..*at].contains("Description"))?;
         let call = line[start..].trim();
-        let end = [" >", "   "].iter().filter_map(|mark| call.find(mark)).min().unwrap_or(call.len());
-        let call = call[..end].replace("\"$(TZ=Asia/Shanghai date -d yesterday +\\%F)\"", "2026-11-20");
+        let call = call.replace("\"$(TZ=Asia/Shanghai date -d yesterday +\\%F)\"", "2026-11-20");
+        let call = call.replace("\"$(sha256sum < plan.json | cut -d' ' -f1)\"", "SHA256");
+        let end = [" >", " |", "   "].iter().filter_map(|mark| call.find(mark)).min().unwrap_or(call.len());
+        let call = &call[..end];
         Some(call.split_whitespace().map(|word| word.trim_matches('\'').to_owned()).collect())
     }
 

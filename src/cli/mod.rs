@@ -15,16 +15,16 @@ mod init;
 mod interrupt;
 mod manual;
 mod outcome;
-mod wait;
 mod plan;
 mod rules;
 mod run;
 mod runtime;
 mod sample;
-mod terminal;
 mod script;
 mod shell;
+mod terminal;
 mod verify;
+mod wait;
 
 use std::process;
 
