@@ -89,7 +89,7 @@ pub struct Endpoint {
     pub purpose: Purpose,
     /// As documented; `undocumented` if nothing is said.
     pub documented_rate: &'static str,
-    /// Section of the API reference.
+    /// Section of the digest of WeChat's documentation that ARCHITECTURE.md speaks of.
     pub reference: &'static str,
 }
 
