@@ -11,7 +11,7 @@ use crate::simulator::world::Event;
 
 /// Associates an unused coupon with an order.
 pub(super) fn associate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "out_request_no", |memory, body| {
+    once(exchange, "out_request_no", |memory, body, _| {
         body.text("stock_id", 20)?;
         let number = body.text("out_trade_no", 128)?;
         let position = find_coupon(memory, exchange, body)?;
@@ -30,7 +30,7 @@ pub(super) fn associate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 
 /// Removes the association of a coupon with an order.
 pub(super) fn disassociate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "out_request_no", |memory, body| {
+    once(exchange, "out_request_no", |memory, body, _| {
         body.text("stock_id", 20)?;
         let number = body.text("out_trade_no", 128)?;
         let position = find_coupon(memory, exchange, body)?;

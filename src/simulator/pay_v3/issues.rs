@@ -19,10 +19,9 @@ const LONGEST_LIFE_DAYS: i64 = 36_500;
 
 /// Sends a coupon of a running stock; the code comes from the merchant, from the pool, or is made.
 pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "out_request_no", |memory, body| {
+    once(exchange, "out_request_no", |memory, body, number| {
         check_appid(exchange, &body.text("appid", 32)?)?;
         let (openid, stock_id) = (body.text("openid", 128)?, body.text("stock_id", 20)?);
-        let out_request_no = body.text("out_request_no", 128)?;
         let stock = stocks::known(memory, exchange, &stock_id)?;
         if text_of(&stock, "stock_state") != "RUNNING" {
             return Err(refuse(403, "RULE_LIMIT", "批次不在运行中"));
@@ -35,7 +34,7 @@ pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         if !memory.positions(Some(&stock_id), &coupon_code).is_empty() {
             return Err(refuse_parameter("coupon_code", &coupon_code, Location::Body));
         }
-        let answer = json!({"stock_id": stock_id, "out_request_no": out_request_no, "coupon_code": coupon_code});
+        let answer = json!({"stock_id": stock_id, "out_request_no": number, "coupon_code": coupon_code});
         let now = exchange.world_now;
         memory.add_coupon(Coupon {
             openid,
@@ -44,7 +43,7 @@ pub(super) fn send(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
             receive_time: now,
             available_start_time: now,
             expire_time: now + life(&stock),
-            send_request_no: Some(out_request_no),
+            send_request_no: Some(number.to_owned()),
             ..Coupon::default()
         });
         Ok(json!({"send_coupon_result": answer}))

@@ -21,7 +21,7 @@ const MOST_CODES: usize = 200;
 /// Adds codes; a part may fail and the answer is 200 all the same.
 pub(super) fn upload(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     stocks::with_pool(&held(&exchange.office.memory), exchange)?;
-    once(exchange, "upload_request_no", |memory, body| {
+    once(exchange, "upload_request_no", |memory, body, _| {
         let codes = read_codes(body)?;
         let stock_id = exchange.segment("stock_id").to_owned();
         let pool = memory.world.codes.entry(stock_id.clone()).or_default();

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::refusal::{Location, check_appid, refuse, refuse_parameter};
-use super::write::{Body, find_coupon, once, outside_validity, state_of, wrong_state};
+use super::write::{find_coupon, once, outside_validity, state_of, wrong_state};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
 use crate::simulator::memory::Memory;
@@ -12,7 +12,7 @@ use crate::simulator::world::{Coupon, Event};
 
 /// Redeems a usable coupon.
 pub(super) fn redeem(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "use_request_no", |memory, body| {
+    once(exchange, "use_request_no", |memory, body, number| {
         check_appid(exchange, &body.text("appid", 32)?)?;
         let use_time = body.text("use_time", 64)?;
         if chrono::DateTime::parse_from_rfc3339(&use_time).is_err() {
@@ -22,12 +22,11 @@ pub(super) fn redeem(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         if body.optional("openid").is_some_and(|openid| openid != memory.world.coupons[position].openid) {
             return Err(refuse(404, "USER_NOT_EXISTS", "openid不正确"));
         }
-        redeem_coupon(memory, exchange, body, position)
+        redeem_coupon(memory, exchange, number, position)
     })
 }
 
-fn redeem_coupon(memory: &mut Memory, exchange: &Exchange<'_>, body: &Body, position: usize) -> Result<Value, Answer> {
-    let number = body.text("use_request_no", 128)?;
+fn redeem_coupon(memory: &mut Memory, exchange: &Exchange<'_>, number: &str, position: usize) -> Result<Value, Answer> {
     let state = state_of(memory, exchange, position);
     let standing = memory.view(position, exchange.world_now).and_then(|view| view.redemption.cloned());
     let coupon = memory.coupon_mut(position);
@@ -35,7 +34,7 @@ fn redeem_coupon(memory: &mut Memory, exchange: &Exchange<'_>, body: &Body, posi
         (CouponState::Used, Some(redemption)) if redemption.number == number => redemption.time,
         (CouponState::Used, _) => return Err(refuse(400, "RESOURCE_ALREADY_EXISTS", "券已被其他订单核销")),
         (CouponState::Sended, _) if coupon.available_start_time <= exchange.world_now => {
-            note_redemption(coupon, Event { number, time: exchange.world_now });
+            note_redemption(coupon, Event { number: number.to_owned(), time: exchange.world_now });
             exchange.world_now
         }
         (CouponState::Sended | CouponState::Expired, _) => return Err(outside_validity()),
@@ -57,9 +56,8 @@ fn note_redemption(coupon: &mut Coupon, event: Event) {
 
 /// Returns a used coupon within its validity.
 pub(super) fn give_back(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "return_request_no", |memory, body| {
+    once(exchange, "return_request_no", |memory, body, number| {
         body.text("stock_id", 20)?;
-        let number = body.text("return_request_no", 128)?;
         let position = find_coupon(memory, exchange, body)?;
         let state = state_of(memory, exchange, position);
         let coupon = memory.coupon_mut(position);
@@ -72,22 +70,21 @@ pub(super) fn give_back(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
         if let Some(second) = coupon.second_redemption.take_if(|second| second.time <= exchange.world_now) {
             coupon.redemption = Some(second);
         }
-        coupon.coupon_return = Some(Event { number, time: exchange.world_now });
+        coupon.coupon_return = Some(Event { number: number.to_owned(), time: exchange.world_now });
         Ok(json!({"wechatpay_return_time": wire_time(exchange.world_now)}))
     })
 }
 
 /// Permanently deactivates a usable coupon.
 pub(super) fn deactivate(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "deactivate_request_no", |memory, body| {
+    once(exchange, "deactivate_request_no", |memory, body, number| {
         body.text("stock_id", 20)?;
-        let number = body.text("deactivate_request_no", 128)?;
         let position = find_coupon(memory, exchange, body)?;
         match state_of(memory, exchange, position) {
             CouponState::Sended => (),
             other => return Err(wrong_state(other)),
         }
-        memory.coupon_mut(position).deactivation = Some(Event { number, time: exchange.world_now });
+        memory.coupon_mut(position).deactivation = Some(Event { number: number.to_owned(), time: exchange.world_now });
         Ok(json!({"wechatpay_deactivate_time": wire_time(exchange.world_now)}))
     })
 }

@@ -19,7 +19,7 @@ const CHANGEABLE: [&str; 6] =
 
 /// Creates a stock; it is running at once, without an audit.
 pub(super) fn create(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "out_request_no", |memory, body| {
+    once(exchange, "out_request_no", |memory, body, _| {
         check_new(body)?;
         let stock_id = format!("9{:015}", exchange.serial);
         let mut stock = body.fields_without("out_request_no");
@@ -49,7 +49,7 @@ fn choice(body: &Body, key: &str, choices: &[&str]) -> Result<(), Answer> {
 
 /// Changes a stock; the answer is 204. Subsidies can be enabled, never disabled.
 pub(super) fn modify(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "out_request_no", |memory, body| {
+    once(exchange, "out_request_no", |memory, body, _| {
         let stock_id = exchange.segment("stock_id");
         stocks::known(memory, exchange, stock_id)?;
         let stock = memory.world.stocks.get_mut(stock_id).ok_or_else(|| unknown("批次"))?;
@@ -65,7 +65,7 @@ pub(super) fn modify(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 
 /// Sets the budget, guarded by its current value.
 pub(super) fn set_budget(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "modify_budget_request_no", |memory, body| {
+    once(exchange, "modify_budget_request_no", |memory, body, _| {
         let stock_id = exchange.segment("stock_id");
         stocks::known(memory, exchange, stock_id)?;
         let by_day = body.value("target_max_coupons").is_null();

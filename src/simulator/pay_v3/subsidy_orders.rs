@@ -27,10 +27,9 @@ struct Order {
 
 /// Pays a subsidy for a used coupon.
 pub(super) fn pay(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "out_subsidy_no", |memory, body| {
+    once(exchange, "out_subsidy_no", |memory, body, number| {
         let order = read_order(exchange, memory, body)?;
-        let number = body.text("out_subsidy_no", 128)?;
-        if let Some(receipt) = known_payment(memory, exchange, &number) {
+        if let Some(receipt) = known_payment(memory, exchange, number) {
             return repeated(exchange, receipt, &order);
         }
         check_coupon(exchange, memory, body, &order)?;
@@ -50,10 +49,9 @@ pub(super) fn pay(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
 
 /// Returns a subsidy, fully or partly.
 pub(super) fn give_back(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
-    once(exchange, "out_subsidy_return_no", |memory, body| {
+    once(exchange, "out_subsidy_return_no", |memory, body, number| {
         let order = read_order(exchange, memory, body)?;
         let refund_id = body.text("refund_id", 32)?;
-        let number = body.text("out_subsidy_return_no", 128)?;
         let (position, left_fen) = returnable(exchange, memory, &order)?;
         if order.amount_fen > left_fen {
             return Err(refuse(400, "INVALID_REQUEST", "回退金额超过可回退金额"));

@@ -54,15 +54,15 @@ impl Body {
     }
 }
 
-/// Executes a write once per request number: the same number with the same body gets the first
-/// answer, with another body it is refused.
+/// Executes a write, given its body and its request number, once per number: the same number with the same body gets
+/// the first answer, with another body it is refused.
 pub(super) fn once(
     exchange: &Exchange<'_>,
-    number: &str,
-    act: impl FnOnce(&mut Memory, &Body) -> Result<Value, Answer>,
+    number_key: &str,
+    act: impl FnOnce(&mut Memory, &Body, &str) -> Result<Value, Answer>,
 ) -> Result<Answer, Answer> {
     let body = Body::read(exchange)?;
-    let number = body.text(number, LONGEST_NUMBER)?;
+    let number = body.text(number_key, LONGEST_NUMBER)?;
     let mut memory = held(&exchange.office.memory);
     let template = exchange.endpoint.template;
     // The path is part of the request: a number used for another stock is another request.
@@ -72,7 +72,7 @@ pub(super) fn once(
         Some(_) => return Err(refuse(400, "RESOURCE_ALREADY_EXISTS", "请求单号已被使用，且参数不一致")),
         None => (),
     }
-    let answer = act(&mut memory, &body)?;
+    let answer = act(&mut memory, &body, &number)?;
     memory.remember(template, &number, Written { request, answer: answer.clone() });
     Ok(done(&answer))
 }
