@@ -129,8 +129,19 @@ impl<'a> Exchange<'a> {
         self.fault.as_ref().map(|fault| fault.kind)
     }
 
+    /// The fault to apply, if it is of this kind.
+    pub(super) fn fault_of(&self, kind: Kind) -> Option<&Fault> {
+        self.fault.as_ref().filter(|fault| fault.kind == kind)
+    }
+
     /// Whether this fault is to be applied.
     pub(super) fn plays(&self, kind: Kind) -> bool {
-        self.fault_kind() == Some(kind)
+        self.fault_of(kind).is_some()
+    }
+
+    /// What stands in place of every state, if that fault is to be applied: its value, or a default of the API.
+    pub(super) fn unknown_state(&self, default: &str) -> Option<String> {
+        let fault = self.fault_of(Kind::UnknownState)?;
+        Some(fault.value_text().unwrap_or_else(|| default.to_owned()))
     }
 }

@@ -111,18 +111,14 @@ fn add_fields(value: &mut Value) {
 /// Deforms what a stock or a coupon says for people, and the frame of a page.
 fn deform(value: &mut Value) {
     each_object(value, &mut |map| {
-        set_in(map, "limit", json!("20.0"));
+        if let Some(limit) = map.get_mut("limit") {
+            *limit = json!("20.0");
+        }
         if let Some(rule) = map.get_mut("coupon_use_rule").and_then(Value::as_object_mut) {
             rule.insert("available_week".to_owned(), json!("Monday"));
             map.insert("comment".to_owned(), json!([7.5]));
         }
     });
-}
-
-fn set_in(map: &mut Map<String, Value>, key: &str, value: Value) {
-    if let Some(place) = map.get_mut(key) {
-        *place = value;
-    }
 }
 
 fn leave_endings_out(page: &mut Value) {

@@ -201,14 +201,24 @@ struct ServerState {
 struct Delivery {
     answer: Answer,
     delay: Duration,
-    is_torn: bool,
-    /// Time between two bytes of the body; `None` sends it at once.
-    drip: Option<Duration>,
+    manner: Manner,
+}
+
+/// How a body is sent.
+#[derive(Clone, Copy)]
+enum Manner {
+    Whole,
+    /// The connection closes in the middle.
+    Torn,
+    /// Byte by byte.
+    Dripping {
+        pause: Duration,
+    },
 }
 
 impl From<Answer> for Delivery {
     fn from(answer: Answer) -> Delivery {
-        Delivery { answer, delay: Duration::ZERO, is_torn: false, drip: None }
+        Delivery { answer, delay: Duration::ZERO, manner: Manner::Whole }
     }
 }
 
@@ -309,28 +319,32 @@ fn finish(exchange: &Exchange<'_>, answer: Answer) -> Answer {
 
 fn deliver(exchange: &Exchange<'_>, answer: Answer) -> Delivery {
     let answer = zipped_on_the_way(exchange, answer);
-    let delay = Duration::from_millis(exchange.fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0));
-    let is_torn = exchange.plays(Kind::Reset);
-    match exchange.plays(Kind::Drip) {
-        true => Delivery { answer, delay: Duration::ZERO, is_torn, drip: Some(delay) },
-        false => Delivery { answer, delay, is_torn, drip: None },
+    let time = Duration::from_millis(exchange.fault.as_ref().and_then(|fault| fault.delay_ms).unwrap_or(0));
+    match exchange.fault_kind() {
+        Some(Kind::Slow) => Delivery { answer, delay: time, manner: Manner::Whole },
+        Some(Kind::Drip) => Delivery { answer, delay: Duration::ZERO, manner: Manner::Dripping { pause: time } },
+        Some(Kind::Reset) => Delivery { answer, delay: Duration::ZERO, manner: Manner::Torn },
+        _ => answer.into(),
     }
 }
 
 /// What a proxy makes of an answer, after it was signed.
 fn zipped_on_the_way(exchange: &Exchange<'_>, answer: Answer) -> Answer {
-    let Some(fault) = exchange.fault.as_ref().filter(|fault| fault.kind == Kind::ZippedOnTheWay) else { return answer };
+    let Some(fault) = exchange.fault_of(Kind::ZippedOnTheWay) else { return answer };
     let encoding = fault.value_text().unwrap_or_else(|| "gzip, identity".to_owned());
     let body = gzip(&answer.body, 0);
     Answer { body, ..answer }.with_header("content-encoding", encoding)
 }
 
 fn on_wire(delivery: Delivery, server: &ServerState) -> Response {
-    let Delivery { answer, is_torn, drip, .. } = delivery;
-    let body = match drip {
-        Some(pause) => dripping(&answer.body, pause, server),
-        None if is_torn => torn(&answer.body),
-        None => Body::from(answer.body.clone()),
+    let Delivery { answer, manner, .. } = delivery;
+    // A torn empty answer promises a byte that never arrives.
+    let least = usize::from(matches!(manner, Manner::Torn));
+    let length = answer.body.len().max(least);
+    let body = match manner {
+        Manner::Whole => Body::from(answer.body),
+        Manner::Torn => torn(&answer.body),
+        Manner::Dripping { pause } => dripping(answer.body, pause, server),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -338,8 +352,7 @@ fn on_wire(delivery: Delivery, server: &ServerState) -> Response {
     if let Some(content_type) = answer.content_type {
         headers.insert("content-type", HeaderValue::from_static(content_type));
     }
-    // A torn empty answer promises a byte that never arrives.
-    headers.insert("content-length", answer.body.len().max(usize::from(is_torn)).into());
+    headers.insert("content-length", length.into());
     for (name, value) in answer.headers {
         if let Ok(value) = HeaderValue::from_str(&value) {
             headers.insert(name, value);
@@ -349,9 +362,9 @@ fn on_wire(delivery: Delivery, server: &ServerState) -> Response {
 }
 
 /// Byte by byte, with a pause before each, until the server stops.
-fn dripping(body: &[u8], pause: Duration, server: &ServerState) -> Body {
+fn dripping(body: Vec<u8>, pause: Duration, server: &ServerState) -> Body {
     let (sleep, stopped) = (server.office.options.sleep.clone(), server.stopped.clone());
-    let bytes = stream::iter(body.to_vec()).then(move |byte| {
+    let bytes = stream::iter(body).then(move |byte| {
         let (pause, stopped) = (sleep.sleep(pause), stopped.clone());
         async move {
             tokio::select! {

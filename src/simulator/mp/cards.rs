@@ -7,7 +7,6 @@ use super::body::{Fields, read_body};
 use super::errcode::{done, refuse};
 use crate::simulator::answer::Answer;
 use crate::simulator::exchange::Exchange;
-use crate::simulator::faults::Kind;
 use crate::simulator::memory::held;
 use crate::simulator::paging::{Asked, OffsetMeaning, cut};
 use crate::simulator::state::card_status_as_of;
@@ -84,7 +83,7 @@ pub(super) fn get_code(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     if request.check_consume && !can_consume {
         return Err(refuse(exchange, 40127, "invalid user-card status!"));
     }
-    let status = unknown_state(exchange).unwrap_or_else(|| status.to_owned());
+    let status = exchange.unknown_state("FROZEN").unwrap_or_else(|| status.to_owned());
     let card =
         json!({"card_id": code.card_id, "begin_time": code.begin_time, "end_time": code.end_time, "code": code.code});
     let body = json!({"card": card, "openid": code.openid, "can_consume": can_consume, "user_card_status": status});
@@ -110,10 +109,4 @@ pub(super) fn list_of_user(exchange: &Exchange<'_>) -> Result<Answer, Answer> {
     let asked = codes.iter().filter(|code| request.card_id.is_empty() || code.card_id == request.card_id);
     let list: Vec<Value> = asked.map(|code| json!({"code": code.code, "card_id": code.card_id})).collect();
     Ok(done(&json!({"card_list": list, "has_share_card": false})))
-}
-
-/// The unheard-of word, when that fault is played.
-fn unknown_state(exchange: &Exchange<'_>) -> Option<String> {
-    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
-    exchange.plays(Kind::UnknownState).then(|| word.unwrap_or_else(|| "FROZEN".to_owned()))
 }

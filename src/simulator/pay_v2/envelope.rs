@@ -59,7 +59,8 @@ pub(super) fn enveloped(exchange: &Exchange<'_>, fields: &[(&str, &str)], given:
         ("mch_id", account.mchid.as_str()),
         ("nonce_str", nonce.as_str()),
     ];
-    let word = unknown_state(exchange);
+    // The known ones are powers of two up to 16.
+    let word = exchange.unknown_state("512");
     let fields = fields.iter().map(|(name, value)| match &word {
         Some(word) if STATES.contains(name) => (*name, word.as_str()),
         _ => (*name, *value),
@@ -74,12 +75,6 @@ pub(super) fn enveloped(exchange: &Exchange<'_>, fields: &[(&str, &str)], given:
 
 /// Fields that contain a state.
 const STATES: [&str; 2] = ["coupon_state", "coupon_stock_status"];
-
-/// The unknown state, if that fault applies; the known ones are powers of two up to 16.
-fn unknown_state(exchange: &Exchange<'_>) -> Option<String> {
-    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
-    exchange.plays(Kind::UnknownState).then(|| word.unwrap_or_else(|| "512".to_owned()))
-}
 
 fn sign(exchange: &Exchange<'_>, fields: &[(&str, &str)]) -> String {
     let key = if exchange.plays(Kind::WrongSignature) { "another key" } else { &exchange.office.account.v2_key };

@@ -93,7 +93,10 @@ pub(super) fn finish(exchange: &Exchange<'_>, answer: Answer) -> Answer {
     if exchange.plays(Kind::KeyRotation) {
         certificates::rotate(exchange);
     }
-    let answer = if exchange.plays(Kind::UnknownState) { with_unknown_state(exchange, answer) } else { answer };
+    let answer = match exchange.unknown_state("REDEEM_CONFIRMING") {
+        Some(word) => with_states(answer, &word),
+        None => answer,
+    };
     let request_id = format!("08{}-0", serial_text("request id", exchange.serial, 40));
     let answer = answer.with_header("Request-ID", request_id);
     if answer.is_signable && !exchange.plays(Kind::MissingSignature) {
@@ -135,12 +138,10 @@ fn serial_of_key(exchange: &Exchange<'_>) -> String {
     rotated.as_ref().map_or_else(|| account.platform_certificate_serial.clone(), |(_, serial)| serial.clone())
 }
 
-fn with_unknown_state(exchange: &Exchange<'_>, answer: Answer) -> Answer {
-    let word = exchange.fault.as_ref().and_then(|fault| fault.value_text());
-    let word = word.unwrap_or_else(|| "REDEEM_CONFIRMING".to_owned());
+fn with_states(answer: Answer, word: &str) -> Answer {
     match serde_json::from_slice::<Value>(&answer.body) {
         Ok(mut body) => {
-            replace_states(&mut body, &word);
+            replace_states(&mut body, word);
             Answer { body: body.to_string().into_bytes(), ..answer }
         }
         Err(_) => answer,
