@@ -14,6 +14,7 @@ use chrono::NaiveDate;
 use super::Lake;
 use super::partition::check_partition;
 use super::parts;
+use super::replacement::MARKER;
 use super::runs::Runs;
 use super::staged::StagedFile;
 use crate::causes::in_one_line;
@@ -81,14 +82,14 @@ fn inspect_dataset(
     };
     for (path, name) in entries(folder)? {
         let metadata = fs::symlink_metadata(&path).map_err(with_path(&path))?;
-        let is_marker = name == "_SUCCESS" && metadata.len() == 0;
+        let is_marker = name == MARKER && metadata.len() == 0;
         if metadata.is_symlink() {
             it.find(path, "is a symbolic link: it may lead out of the lake");
         } else if !is_part(&name) && !is_marker {
             it.find(path, "does not belong in a dataset");
         }
     }
-    if !folder.join("_SUCCESS").is_file() {
+    if !folder.join(MARKER).is_file() {
         it.find(folder, "has no _SUCCESS");
     }
     match check_partition(&path, contract, Some(date)) {

@@ -13,7 +13,7 @@ use super::{Lake, parts};
 use crate::durable;
 
 /// An empty file beside the parts: some readers fail on a non-empty one.
-const MARKER: &str = "_SUCCESS";
+pub(super) const MARKER: &str = "_SUCCESS";
 
 /// A staged partition and its destination.
 pub(super) struct Replacement<'a> {
