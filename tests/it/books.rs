@@ -34,7 +34,7 @@ fn a_row_in_quarantine_stands_in_a_file_and_in_the_footing_and_names_no_user() {
     assert!(!file.contains("oRYun"), "{file}");
     let sums = String::from_utf8(published["reports/dt=2026-11-18/SHA256SUMS"].clone()).unwrap();
     assert!(sums.contains("  quarantine.csv\n"), "{sums}");
-    let orders = shop.manifest_of(&ending)["intake"][0].clone();
+    let orders = ending.manifest()["intake"][0].clone();
     assert_eq!((orders["dataset"].as_str(), orders["quarantined"].as_u64()), (Some("orders"), Some(1)));
     let number = |name: &str| orders[name].as_u64().unwrap();
     assert_eq!(number("read"), number("published") + number("repeated") + 1);
@@ -46,7 +46,7 @@ fn the_summary_shows_pages_rows_and_match_of_each_side_and_the_coverage() {
     let wechat = shop.serve(None);
     shop.run_nights(&wechat);
     let ending = shop.run(&wechat, &["--date", "2026-11-20", "--summary"]);
-    let manifest = shop.manifest_of(&ending);
+    let manifest = ending.manifest();
     let datasets: Vec<_> = manifest["intake"].as_array().unwrap().iter().map(|it| it["dataset"].as_str()).collect();
     for side in ["orders", "payments", "refunds", "user_coupons", "subsidy_payments", "subsidy_returns"] {
         assert!(datasets.contains(&Some(side)), "{side} is missing in {datasets:?}");
@@ -80,7 +80,7 @@ fn a_rerun_of_an_old_day_with_a_corrected_export_says_what_it_changed() {
         text.split_inclusive('\n').filter(|line| !line.contains(&order)).collect()
     });
     let ending = shop.run(&wechat, &["--date", "2026-11-18", "--summary"]);
-    let restated = shop.manifest_of(&ending)["restated"].clone();
+    let restated = ending.manifest()["restated"].clone();
     let count = |name: &str| restated[name].as_u64().unwrap();
     assert!(count("gone") >= 1 && count("new") >= 1, "PM01 goes, PM03 comes: {restated}\n{}", ending.stderr);
     assert!(ending.stderr.contains("run them again: 2026-11-19, 2026-11-20"), "{}", ending.stderr);

@@ -1,7 +1,9 @@
 //! What a controller uses of the published books: the gate with every kind of limit, the history of
 //! breaks, custom rules; and what a night reports that does not foot.
 
-use crate::support::{Shop, day};
+use coupon_recon::record::Break;
+
+use crate::support::{Shop, day, stage_of};
 
 /// A shop whose nights have been run.
 fn after_its_nights() -> Shop {
@@ -13,7 +15,7 @@ fn after_its_nights() -> Shop {
 #[test]
 fn every_kind_of_limit_opens_and_closes_the_gate() {
     let shop = after_its_nights();
-    let open: Vec<_> = shop.breaks(day(20)).into_iter().filter(|it| is_open(it.status.as_str())).collect();
+    let open: Vec<_> = shop.breaks(day(20)).into_iter().filter(Break::is_open).collect();
     let fen: i64 = open.iter().map(|it| it.at_risk_fen.0).sum();
     let of_rule: Vec<_> = open.iter().filter(|it| it.rule_id == "PM01").collect();
     let fen_of_rule: i64 = of_rule.iter().map(|it| it.at_risk_fen.0).sum();
@@ -50,18 +52,13 @@ fn a_night_beyond_its_gate_says_so_in_its_line_and_its_manifest_says_how_the_nig
         let night = shop.run(&wechat, &["--date", "2026-11-20", "--fail-on", gate]);
         assert_eq!((night.code, &night.json()["exit_code"]), (code, &code.into()), "{gate}: {}", night.stderr);
         assert_eq!(night.json()["status"], "complete");
-        let manifest = std::fs::read_to_string(night.json()["manifest"].as_str().unwrap()).unwrap();
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&manifest).unwrap()["exit_code"], 0, "{gate}");
+        assert_eq!(night.manifest()["exit_code"], 0, "{gate}");
     }
     let nights = ["--from", "2026-11-19", "--to", "2026-11-20", "--fail-on", "rule:AO08.age_days>1"];
     let both = shop.run(&wechat, &nights);
     let codes = both.stdout.lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let codes: Vec<_> = codes.map(|line| line["exit_code"].as_i64()).collect();
     assert_eq!((both.code, codes), (3, vec![Some(0), Some(3)]), "{}", both.stderr);
-}
-
-fn is_open(status: &str) -> bool {
-    ["new", "open", "reopened"].contains(&status)
 }
 
 #[test]
@@ -125,11 +122,10 @@ fn a_night_that_does_not_hold_together_is_5_publishes_nothing_and_its_manifest_s
     for words in ["is not the file that was published for 2026-11-18", "coupon_ledger", "nothing was published"] {
         assert!(ending.stderr.contains(words), "`{words}` is missing in\n{}", ending.stderr);
     }
-    let manifest = shop.manifest_of(&ending);
+    let manifest = ending.manifest();
     assert_eq!((&manifest["status"], &manifest["exit_code"]), (&"failed".into(), &5.into()));
     assert_eq!(manifest["files"].as_array().map(Vec::len), Some(0));
-    let stages = manifest["stages"].as_array().unwrap();
-    let failed = stages.iter().find(|stage| stage["stage"] == "reconcile").unwrap();
+    let failed = stage_of(&manifest, "reconcile");
     assert_eq!(failed["status"], "failed");
     assert!(failed["why"].as_str().unwrap().contains("coupon_ledger"), "{failed}");
     std::fs::write(&ledger, right).unwrap();
@@ -145,10 +141,8 @@ fn a_card_that_is_listed_and_that_card_get_does_not_know_is_told_and_counted() {
     let night = shop.run(&wechat, &["--date", "2026-11-18"]);
     assert_eq!(night.code, 0, "{}", night.stderr);
     assert!(night.stderr.contains("does not know 1 of the cards that card/batchget lists"), "{}", night.stderr);
-    let manifest = shop.manifest_of(&night);
-    let stages = manifest["stages"].as_array().unwrap();
-    let cards = stages.iter().find(|stage| stage["stage"] == "cards").unwrap();
-    assert_eq!(cards["notes"]["unknown_cards"], 1);
+    let manifest = night.manifest();
+    assert_eq!(stage_of(&manifest, "cards")["notes"]["unknown_cards"], 1);
     let replayed = shop.run(&wechat, &["--date", "2026-11-18", "--replay"]);
     assert!(replayed.stderr.contains("does not know 1 of the cards"), "{}", replayed.stderr);
 }
@@ -161,9 +155,8 @@ fn a_v2_answer_whose_signature_does_not_hold_is_marked_and_counted_or_refused_as
     let night = ["--date", "2026-11-18"];
     let taken = shop.run(&wechat, &night);
     assert_eq!(taken.code, 0, "{}", taken.stderr);
-    let manifest = shop.manifest_of(&taken);
-    let stages = manifest["stages"].as_array().unwrap();
-    let notes = &stages.iter().find(|stage| stage["stage"] == "v2_stocks").unwrap()["notes"];
+    let manifest = taken.manifest();
+    let notes = &stage_of(&manifest, "v2_stocks")["notes"];
     let rows = shop.texts_of("datasets/v2_stocks/dt=2026-11-18/part-0.parquet").matches("mismatch\n").count()
         + shop.texts_of("datasets/v2_coupons/dt=2026-11-18/part-0.parquet").matches("mismatch\n").count();
     assert!(rows > 0);

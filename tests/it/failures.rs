@@ -5,7 +5,7 @@ use std::io::Read;
 use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::record::UserCoupon;
 
-use crate::support::{ClosedPort, Ending, Shop};
+use crate::support::{ClosedPort, Ending, Shop, stage_of};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 
@@ -149,13 +149,13 @@ fn a_missing_subsidy_ledger_makes_nobody_believe_that_a_returned_subsidy_was_kep
     std::fs::remove_file(&ledger).unwrap();
     let ending = shop.run(&wechat, &NIGHT);
     assert_fails(&ending, 75, &["subsidy-orders/2026-11-18.csv"]);
-    assert_eq!(status_of(&shop, &ending, "subsidies"), "partial", "nobody knew which returns to ask for");
+    assert_eq!(status_of(&ending, "subsidies"), "partial", "nobody knew which returns to ask for");
     let (found, truth) = (shop.found(shop.dates[0]), shop.truth(shop.dates[0]));
     assert_eq!(found.difference(&truth).collect::<Vec<_>>(), [] as [&String; 0]);
     // Nor does the night after know them.
     let [_, after, ..] = shop.dates[..] else { panic!("{:?}", shop.dates) };
     let ending = shop.run(&wechat, &["--date", &after.to_string()]);
-    assert_eq!((ending.code, status_of(&shop, &ending, "subsidies").as_str()), (0, "complete"), "{}", ending.stderr);
+    assert_eq!((ending.code, status_of(&ending, "subsidies").as_str()), (0, "complete"), "{}", ending.stderr);
     assert_eq!(shop.found(after).difference(&shop.truth(after)).collect::<Vec<_>>(), [] as [&String; 0]);
     std::fs::write(&ledger, right).unwrap();
     assert_completes(&shop, &wechat);
@@ -300,7 +300,7 @@ fn a_wallet_that_never_settles_makes_the_night_partial_unless_the_job_allows_it(
         shop.edit("job.toml", |text| replace_value(&text, "max_unsettled", "1"));
         let ending = shop.run(&wechat, &NIGHT);
         assert_eq!(ending.code, 0, "{kind}: {}", ending.stderr);
-        let coverage = &shop.manifest_of(&ending)["coverage"];
+        let coverage = &ending.manifest()["coverage"];
         let [known, verified] = ["wallets", "wallets_verified"].map(|name| coverage[name].as_u64().unwrap());
         assert_eq!(
             (known, verified),
@@ -422,23 +422,21 @@ fn a_coupon_a_v2_answer_does_not_know_takes_nothing_from_the_others_and_nothing_
     for arguments in [vec!["--date", "2026-11-18"], vec!["--date", "2026-11-18", "--replay"]] {
         let ending = shop.run(&wechat, &arguments);
         assert_eq!(ending.code, 0, "{}", ending.stderr);
-        let manifest = shop.manifest_of(&ending);
+        let manifest = ending.manifest();
         assert_eq!(manifest["status"], "complete", "{manifest}");
     }
 }
 
 /// Status of a stage in the manifest of a night.
-fn status_of(shop: &Shop, ending: &Ending, stage: &str) -> String {
-    let manifest = shop.manifest_of(ending);
-    let stages = manifest["stages"].as_array().unwrap();
-    stages.iter().find(|it| it["stage"] == stage).unwrap()["status"].as_str().unwrap().to_owned()
+fn status_of(ending: &Ending, stage: &str) -> String {
+    stage_of(&ending.manifest(), stage)["status"].as_str().unwrap().to_owned()
 }
 
 /// Status of the wallets in the manifest of a night, and whether it published them.
-fn wallets_of(shop: &Shop, ending: &Ending) -> (String, bool) {
-    let manifest = shop.manifest_of(ending);
+fn wallets_of(ending: &Ending) -> (String, bool) {
+    let manifest = ending.manifest();
     let is_published = manifest["files"].as_array().unwrap().iter().any(|it| it["dataset"] == "user_coupons");
-    (status_of(shop, ending, "user_coupons"), is_published)
+    (status_of(ending, "user_coupons"), is_published)
 }
 
 #[test]
@@ -447,12 +445,12 @@ fn a_night_that_does_not_know_whom_to_ask_never_calls_its_wallets_complete() {
     let wechat = shop.serve(None);
     shop.edit("job.toml", |text| text.replace("\"roster.csv\"", "\"roster-{date}.csv\""));
     let first = shop.run(&wechat, &["--date", "2026-11-18"]);
-    assert_eq!((first.code, wallets_of(&shop, &first)), (75, ("failed".to_owned(), false)), "{}", first.stderr);
+    assert_eq!((first.code, wallets_of(&first)), (75, ("failed".to_owned(), false)), "{}", first.stderr);
     assert_eq!(first.stderr.matches("roster-2026-11-18.csv` is not there").count(), 2, "{}", first.stderr);
     std::fs::copy(shop.path("roster.csv"), shop.path("roster-2026-11-18.csv")).unwrap();
     let again = shop.run(&wechat, &["--date", "2026-11-18"]);
-    assert_eq!((again.code, wallets_of(&shop, &again)), (0, ("complete".to_owned(), true)), "{}", again.stderr);
+    assert_eq!((again.code, wallets_of(&again)), (0, ("complete".to_owned(), true)), "{}", again.stderr);
     let second = shop.run(&wechat, &["--date", "2026-11-19"]);
-    assert_eq!((second.code, wallets_of(&shop, &second)), (75, ("partial".to_owned(), true)), "{}", second.stderr);
-    assert_eq!(status_of(&shop, &second, "subsidies"), "partial", "used coupons may not be known");
+    assert_eq!((second.code, wallets_of(&second)), (75, ("partial".to_owned(), true)), "{}", second.stderr);
+    assert_eq!(status_of(&second, "subsidies"), "partial", "used coupons may not be known");
 }

@@ -192,7 +192,7 @@ fn an_api_that_is_down_for_a_night_is_all_that_the_next_run_asks() {
     wechat.play("[[fault]]\npath = \"/datacube/\"\nkind = \"500\"\n[[fault]]\npath = \"/card/\"\nkind = \"500\"\n");
     let ending = shop.run(&wechat, &NIGHT);
     assert_eq!(ending.code, 4, "{}", ending.stderr);
-    let manifest = shop.manifest_of(&ending);
+    let manifest = ending.manifest();
     assert_eq!(manifest["status"], "partial");
     let unjudged: Vec<_> = manifest["unjudged_rules"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(unjudged, ["DC01", "DC02", "DC03", "DC04"]);

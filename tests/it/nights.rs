@@ -6,7 +6,7 @@ use coupon_recon::dataset::partition::read_rows;
 use coupon_recon::record::CouponEvent;
 use coupon_recon::simulator::generate::Recipe;
 
-use crate::support::{Shop, Wechat, day};
+use crate::support::{Shop, Wechat, day, stage_of};
 
 #[test]
 fn the_sample_merchant_has_exactly_the_planted_breaks_on_each_of_three_nights() {
@@ -177,9 +177,8 @@ fn a_callback_under_a_serial_nobody_has_is_sought_once_and_then_a_dead_letter() 
     for _ in 0..2 {
         let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
         assert_eq!(ending.code, 0, "{}", ending.stderr);
-        let manifest = shop.manifest_of(&ending);
-        let stage = manifest["stages"].as_array().unwrap().iter().find(|it| it["stage"] == "notifications").unwrap();
-        assert_eq!(stage["notes"]["dead_letters"], 2);
+        let manifest = ending.manifest();
+        assert_eq!(stage_of(&manifest, "notifications")["notes"]["dead_letters"], 2);
     }
     assert_eq!(wechat.counts().of("GET /v3/certificates"), 1);
 }
@@ -191,9 +190,7 @@ fn stdout_is_one_line_of_json_that_names_the_manifest() {
     let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
     let line = ending.json();
     assert_eq!((line["status"].as_str(), line["exit_code"].as_i64()), (Some("complete"), Some(0)));
-    let manifest = std::fs::read_to_string(line["manifest"].as_str().unwrap()).unwrap();
-    let manifest: serde_json::Value = serde_json::from_str(&manifest).unwrap();
-    assert_eq!(manifest["business_date"], "2026-11-18");
+    assert_eq!(ending.manifest()["business_date"], "2026-11-18");
     assert_eq!(ending.stderr, "", "quiet on success");
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::support::{Ending, Shop, Wechat};
+use crate::support::{Ending, Shop, Wechat, stage_of};
 
 fn lines(text: &str) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("no JSON: {line}"))).collect()
@@ -40,16 +40,15 @@ fn a_dry_run_foretells_the_calls_and_leaves_no_trace() {
     assert!(before == everything(&shop), "nothing is written");
     let told = ending.json();
     assert_eq!((told["dry_run"].as_bool(), told["date"].as_str()), (Some(true), Some("2026-11-18")));
-    let stage = |name: &str| told["stages"].as_array().unwrap().iter().find(|it| it["stage"] == name).unwrap().clone();
-    assert_eq!(stage("bills")["new"], serde_json::json!(["payments", "refunds"]));
-    assert!(stage("user_coupons")["calls"].as_u64() > Some(0));
+    assert_eq!(stage_of(&told, "bills")["new"], serde_json::json!(["payments", "refunds"]));
+    assert!(stage_of(&told, "user_coupons")["calls"].as_u64() > Some(0));
     assert!(told["seconds_at_rate_limit"].as_u64() > Some(0));
     assert!(ending.stderr.contains("dry run: nothing is requested or written"), "{}", ending.stderr);
 
     let run = shop.run(&wechat, &["--date", "2026-11-18"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     let asked = wechat.counts().of("GET /v3/marketing/busifavor/users/{openid}/coupons");
-    let told = stage("user_coupons")["calls"].as_u64().unwrap();
+    let told = stage_of(&told, "user_coupons")["calls"].as_u64().unwrap();
     // A wallet of a new merchant counts as one page; a full one has more.
     assert!((told..=told + told / 10).contains(&asked), "{told} foretold, {asked} asked");
 
@@ -115,10 +114,8 @@ fn a_data_interval_in_the_environment_and_who_called_stand_in_the_manifest() {
     let ending = Ending::of(command.output().unwrap());
     assert_eq!(ending.code, 0, "{}", ending.stderr);
     assert_eq!(ending.json()["date"], "2026-11-18");
-    let manifest = std::fs::read_to_string(ending.json()["manifest"].as_str().unwrap()).unwrap();
-    let manifest: Value = serde_json::from_str(&manifest).unwrap();
     let caller = serde_json::json!({"AIRFLOW_CTX_DAG_ID": "coupon_recon", "AIRFLOW_CTX_TASK_ID": "reconcile"});
-    assert_eq!(manifest["caller"], caller);
+    assert_eq!(ending.manifest()["caller"], caller);
 }
 
 #[test]

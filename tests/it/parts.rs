@@ -144,7 +144,7 @@ fn the_manifest_names_every_part_with_its_rows_and_a_script_reads_them_all() {
     let shop = shop_of_parts(55);
     let wechat = shop.serve(None);
     let ending = shop.run(&wechat, &NIGHT);
-    let manifest = shop.manifest_of(&ending);
+    let manifest = ending.manifest();
     let files = manifest["files"].as_array().unwrap();
     for (partition, count) in partitions(&shop) {
         let dataset = partition.split('/').nth(1).unwrap();

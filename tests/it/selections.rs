@@ -65,7 +65,7 @@ fn kept_bills(shop: &Shop) -> BTreeSet<String> {
 #[test]
 fn a_rerun_names_as_stale_only_the_days_that_were_made_from_something_else() {
     let (shop, wechat) = published(26);
-    let stale = |arguments: &[&str]| shop.manifest_of(&shop.run(&wechat, arguments))["stale_dates"].clone();
+    let stale = |arguments: &[&str]| shop.run(&wechat, arguments).manifest()["stale_dates"].clone();
     let (nothing, later) = (serde_json::json!([]), serde_json::json!(NIGHTS[1..]));
     let again = shop.run(&wechat, &["--date", NIGHTS[0]]);
     assert_eq!((again.code, again.stderr.as_str()), (0, ""), "the same bytes make no day stale");

@@ -216,12 +216,6 @@ impl Shop {
         self.program(&["verify", "job.toml", "--date", &date.to_string(), "--signatures"])
     }
 
-    /// The last manifest of a date, by the line of the run.
-    pub fn manifest_of(&self, ending: &Ending) -> serde_json::Value {
-        let path = ending.json()["manifest"].as_str().unwrap().to_owned();
-        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-    }
-
     /// The program, in the merchant's folder.
     pub fn program(&self, arguments: &[&str]) -> Ending {
         Ending::of(self.command(arguments).output().unwrap())
@@ -401,6 +395,17 @@ impl Ending {
         assert_eq!(self.stdout.lines().count(), 1, "{}", self.stdout);
         serde_json::from_str(&self.stdout).unwrap()
     }
+
+    /// The manifest that the line names.
+    pub fn manifest(&self) -> serde_json::Value {
+        let path = self.json()["manifest"].as_str().unwrap().to_owned();
+        serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
+    }
+}
+
+/// What a manifest, or a dry run, says of a stage.
+pub fn stage_of<'a>(told: &'a serde_json::Value, name: &str) -> &'a serde_json::Value {
+    told["stages"].as_array().unwrap().iter().find(|it| it["stage"] == name).unwrap()
 }
 
 pub fn day(day: u32) -> NaiveDate {
