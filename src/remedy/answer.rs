@@ -2,11 +2,11 @@
 
 use serde::de::DeserializeOwned;
 
-use super::operation::{Operation, Payment, PaymentReturn, Redemption};
+use super::operation::Operation;
 use crate::money::Fen;
-use crate::wechat::pay_v3::busifavor::coupons::{Returned, Used};
+use crate::wechat::pay_v3::busifavor::coupons::{Redemption, Returned, Used};
 use crate::wechat::pay_v3::busifavor::plain_status;
-use crate::wechat::pay_v3::busifavor::subsidy::{PayReceipt, ReturnReceipt};
+use crate::wechat::pay_v3::busifavor::subsidy::{PayReceipt, Payment, PaymentReturn, ReturnReceipt};
 use crate::wechat::request::read_json;
 use crate::wechat::wording::shown;
 

@@ -1,64 +1,16 @@
-//! The four calls that a plan may contain, each with exactly the fields of its request body (reference v3 §2.9, §2.14,
-//! §2.18, §2.21). A body with another field is refused. Sends nothing.
+//! The four calls that a plan may contain, each with exactly the fields of its request body: a body with another field is
+//! refused. Sends nothing.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::money::Fen;
+use crate::wechat::Request;
 use crate::wechat::endpoint::{self, Endpoint};
+use crate::wechat::pay_v3::busifavor::coupons::{CouponReturn, Redemption, return_coupon, use_coupon};
+use crate::wechat::pay_v3::busifavor::subsidy::{Payment, PaymentReturn, pay_subsidy, return_subsidy};
 
 /// The largest subsidy (reference v3 §2.18).
 const MOST: Fen = Fen(500_000);
-
-/// Redeems a coupon for the order that claims it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Redemption {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) appid: String,
-    /// RFC 3339.
-    pub(super) use_time: String,
-    pub(super) use_request_no: String,
-}
-
-/// Returns a coupon to its user.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CouponReturn {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) return_request_no: String,
-}
-
-/// Pays a subsidy.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Payment {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) transaction_id: String,
-    pub(super) payer_merchant: String,
-    pub(super) payee_merchant: String,
-    pub(super) amount: Fen,
-    pub(super) description: String,
-    pub(super) out_subsidy_no: String,
-}
-
-/// Returns a subsidy of a refunded order.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PaymentReturn {
-    pub(super) stock_id: String,
-    pub(super) coupon_code: String,
-    pub(super) transaction_id: String,
-    pub(super) refund_id: String,
-    pub(super) payer_merchant: String,
-    pub(super) payee_merchant: String,
-    pub(super) amount: Fen,
-    pub(super) description: String,
-    pub(super) out_subsidy_return_no: String,
-}
 
 /// A call that a plan may contain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,6 +52,16 @@ impl Operation {
             Operation::ReturnCoupon(_) => &endpoint::COUPON_RETURN,
             Operation::Pay(_) => &endpoint::SUBSIDY_PAY,
             Operation::ReturnPayment(_) => &endpoint::SUBSIDY_RETURN,
+        }
+    }
+
+    /// The call; its answer is read by [`Operation::said`].
+    pub(super) fn request(&self) -> Request<()> {
+        match self {
+            Operation::Redeem(it) => use_coupon(it).into_unread(),
+            Operation::ReturnCoupon(it) => return_coupon(it).into_unread(),
+            Operation::Pay(it) => pay_subsidy(it).into_unread(),
+            Operation::ReturnPayment(it) => return_subsidy(it).into_unread(),
         }
     }
 

@@ -20,7 +20,7 @@ use crate::extract::{journal_page, keep_certificates, keep_return};
 use crate::journal::{Entry, Journal, JournalError, Page, StageJournal};
 use crate::reconcile::Decisions;
 use crate::wechat::pay_v3::PayV3;
-use crate::wechat::{ApiError, FailureKind, Problem, Request};
+use crate::wechat::{ApiError, FailureKind, Problem};
 
 /// The outcome of a call.
 #[derive(Debug)]
@@ -233,7 +233,7 @@ impl Performed {
 impl Operation {
     /// Makes the call; returns its answer, and what the answer says or why it does not fit the call.
     async fn send(&self, client: &PayV3) -> Result<(Page, Result<String, String>), ApiError> {
-        let request = Request::unread(self.endpoint(), self.endpoint().path.to_owned(), self.body().to_string().into());
+        let request = self.request();
         let answer = client.send(&request).await?;
         Ok((journal_page(&request, &answer), self.said(&answer.body)))
     }

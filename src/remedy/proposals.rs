@@ -4,7 +4,7 @@
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::facts::{Coupon, Facts};
-use super::operation::{CouponReturn, Operation, Payment, PaymentReturn, Redemption};
+use super::operation::Operation;
 use crate::clock::beijing;
 use crate::dataset::sha256::sha256_of;
 use crate::job::Job;
@@ -12,7 +12,9 @@ use crate::money::Fen;
 use crate::record::{Break, SubsidyPayment};
 use crate::wechat::endpoint::Endpoint;
 use crate::wechat::endpoint::{COUPON_RETURN, SUBSIDY_PAY, SUBSIDY_RETURN};
+use crate::wechat::pay_v3::busifavor::coupons::{CouponReturn, Redemption};
 use crate::wechat::pay_v3::busifavor::plain_status;
+use crate::wechat::pay_v3::busifavor::subsidy::{Payment, PaymentReturn};
 
 /// The calls for a break, or why there is none.
 type Proposal = Result<Vec<Operation>, String>;

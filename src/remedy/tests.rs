@@ -7,13 +7,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 
 use super::facts::{Coupon, Facts};
-use super::operation::{Operation, Payment};
+use super::operation::Operation;
 use super::plan::{Grounds, Plan, Source};
 use super::proposals::propose;
 use crate::job::{self, Job};
 use crate::money::Fen;
 use crate::reconcile::Decisions;
 use crate::record::{Break, BreakStatus, SubsidyOrder, SubsidyPayment, SubsidyReturn};
+use crate::wechat::pay_v3::busifavor::subsidy::Payment;
 
 const STOCK: &str = "1288880000000001";
 const TRANSACTION: &str = "4200000913202101152566792388";

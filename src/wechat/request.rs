@@ -34,6 +34,11 @@ impl<T> Request<T> {
         Request { endpoint, target, body, read }
     }
 
+    /// The same call, its answer kept as it is.
+    pub fn into_unread(self) -> Request<()> {
+        Request::unread(self.endpoint, self.target, self.body)
+    }
+
     /// Parses the body of a good answer.
     pub fn parse(&self, body: &[u8]) -> Result<T, ParseError> {
         (self.read)(body)

@@ -58,7 +58,7 @@ fn pay_v3_calls(day: NaiveDate) -> Vec<Call> {
         json_call(busifavor::user_coupon("O", "C", "A")),
         json_call(busifavor::associate("S", "C", "O", "R")),
         json_call(busifavor::disassociate("S", "C", "O", "R")),
-        json_call(busifavor::return_coupon("S", "C", "R")),
+        json_call(busifavor::return_coupon(&Default::default())),
         json_call(busifavor::deactivate("S", "C", "R", None)),
         json_call(busifavor::set_callbacks(None, "https://example.com")),
         json_call(busifavor::callbacks(None)),

@@ -171,42 +171,38 @@ impl<'b> UserCouponPage<Cow<'b, str>> {
     }
 }
 
-/// What `POST coupons/use` needs (reference v3 §2.9).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Use {
+/// The body of `POST coupons/use` (reference v3 §2.9), without its optional fields. Also read from plans, where a field
+/// too many is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
+#[serde(deny_unknown_fields)]
+pub struct Redemption {
+    /// Stock.
+    pub stock_id: String,
     /// Code.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub coupon_code: Option<String>,
-    /// Stock; required unless the codes are WeChat's.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub stock_id: Option<String>,
-    /// Appid the openid belongs to.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub appid: Option<String>,
+    pub coupon_code: String,
+    /// Appid of the user's openid.
+    pub appid: String,
     /// RFC 3339.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub use_time: Option<String>,
+    pub use_time: String,
     /// Number of the redemption.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub use_request_no: Option<String>,
-    /// Optional: refused when the coupon is another user's.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub openid: Option<String>,
-    /// Optional since 2025-07: the order.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub out_trade_no: Option<String>,
-    /// Optional since 2025-07: its merchant.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub mch_id: Option<String>,
-    /// Optional since 2025-07: WeChat's order id.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub transaction_id: Option<String>,
-    /// Fields this version does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
+    pub use_request_no: String,
 }
 
-/// A redemption.
+/// The body of `POST coupons/return` (reference v3 §2.14). Also read from plans, where a field too many is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
+#[serde(deny_unknown_fields)]
+pub struct CouponReturn {
+    /// Stock.
+    pub stock_id: String,
+    /// Code.
+    pub coupon_code: String,
+    /// Number of the return.
+    pub return_request_no: String,
+}
+
+/// A coupon redeemed.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Used {
     /// Stock.
@@ -306,7 +302,7 @@ pub fn user_coupon(openid: &str, coupon_code: &str, appid: &str) -> Request<User
 }
 
 /// Redeems a coupon (reference v3 §2.9).
-pub fn use_coupon(redemption: &Use) -> Request<Used> {
+pub fn use_coupon(redemption: &Redemption) -> Request<Used> {
     Request::post(&endpoint::COUPON_USE, redemption)
 }
 
@@ -326,8 +322,8 @@ pub fn disassociate(
 }
 
 /// Makes a used coupon usable again after a refund (reference v3 §2.14).
-pub fn return_coupon(stock_id: &str, coupon_code: &str, return_request_no: &str) -> Request<Returned> {
-    Request::post(&endpoint::COUPON_RETURN, &Return { coupon_code, stock_id, return_request_no })
+pub fn return_coupon(coupon: &CouponReturn) -> Request<Returned> {
+    Request::post(&endpoint::COUPON_RETURN, coupon)
 }
 
 /// Makes an unused coupon permanently unusable (reference v3 §2.15).
@@ -347,13 +343,6 @@ struct Association<'a> {
     coupon_code: &'a str,
     out_trade_no: &'a str,
     out_request_no: &'a str,
-}
-
-#[derive(Serialize)]
-struct Return<'a> {
-    coupon_code: &'a str,
-    stock_id: &'a str,
-    return_request_no: &'a str,
 }
 
 #[derive(Serialize)]
@@ -474,13 +463,10 @@ mod tests {
         let undone =
             disassociate("1", "A", "O", "R").parse(br#"{"wechatpay_disassociate_time":"2015-05-20T13:29:35.+08:00"}"#);
         assert!(parse_time(undone.unwrap().wechatpay_disassociate_time.as_deref().unwrap()).is_some());
-        assert_eq!(
-            return_coupon("1", "A", "R").body.as_ref(),
-            br#"{"coupon_code":"A","stock_id":"1","return_request_no":"R"}"#
-        );
-        assert!(
-            return_coupon("1", "A", "R").parse(br#"{"wechatpay_return_time":"2020-05-20T13:29:35.08:00"}"#).is_ok()
-        );
+        let returned = CouponReturn { stock_id: "1".into(), coupon_code: "A".into(), return_request_no: "R".into() };
+        let request = return_coupon(&returned);
+        assert_eq!(request.body.as_ref(), br#"{"stock_id":"1","coupon_code":"A","return_request_no":"R"}"#);
+        assert!(request.parse(br#"{"wechatpay_return_time":"2020-05-20T13:29:35.08:00"}"#).is_ok());
         assert_eq!(
             deactivate("1", "A", "D", None).body.as_ref(),
             br#"{"coupon_code":"A","stock_id":"1","deactivate_request_no":"D"}"#
@@ -490,10 +476,19 @@ mod tests {
                 .parse(br#"{"wechatpay_deactivate_time":"2020-05-20T13:29:35+08:00"}"#)
                 .is_ok()
         );
-        let redemption = Use { coupon_code: Some("A".into()), use_request_no: Some("U".into()), ..Use::default() };
-        assert_eq!(use_coupon(&redemption).body.as_ref(), br#"{"coupon_code":"A","use_request_no":"U"}"#);
-        let used = use_coupon(&redemption)
-            .parse(br#"{"stock_id":"1","openid":"o","wechatpay_use_time":"2015-05-20T13:29:35+08:00"}"#);
+        let redemption = Redemption {
+            stock_id: "1".into(),
+            coupon_code: "A".into(),
+            appid: "wx1".into(),
+            use_time: "2015-05-20T13:29:35+08:00".into(),
+            use_request_no: "U".into(),
+        };
+        let request = use_coupon(&redemption);
+        assert_eq!(
+            request.body.as_ref(),
+            br#"{"stock_id":"1","coupon_code":"A","appid":"wx1","use_time":"2015-05-20T13:29:35+08:00","use_request_no":"U"}"#
+        );
+        let used = request.parse(br#"{"stock_id":"1","openid":"o","wechatpay_use_time":"2015-05-20T13:29:35+08:00"}"#);
         assert_eq!(used.unwrap().openid.as_deref(), Some("o"));
     }
 }

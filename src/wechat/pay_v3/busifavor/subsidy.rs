@@ -160,71 +160,52 @@ impl Mendable for ReturnReceipt {
     }
 }
 
-/// What `POST pay-receipts` needs (reference v3 §2.18).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SubsidyPayment {
+/// The body of `POST pay-receipts` (reference v3 §2.18). Also read from plans, where a field too many is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
+#[serde(deny_unknown_fields)]
+pub struct Payment {
     /// Stock.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub stock_id: Option<String>,
+    pub stock_id: String,
     /// Code of a USED coupon.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub coupon_code: Option<String>,
+    pub coupon_code: String,
     /// The order, paid by WeChat Pay and flagged for profit sharing.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub transaction_id: Option<String>,
+    pub transaction_id: String,
     /// Creator or owner of the stock.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub payer_merchant: Option<String>,
+    pub payer_merchant: String,
     /// Who receives.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub payee_merchant: Option<String>,
-    /// Fen, at most the coupon's discount.
-    #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
-    pub amount: Option<Fen>,
+    pub payee_merchant: String,
+    /// At most the coupon's discount.
+    pub amount: Fen,
     /// What for.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: String,
     /// Idempotency: the same number pays once.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub out_subsidy_no: Option<String>,
-    /// Fields this version does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
+    pub out_subsidy_no: String,
 }
 
-/// What `POST return-receipts` needs (reference v3 §2.21).
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct SubsidyReturn {
+/// The body of `POST return-receipts` (reference v3 §2.21). Also read from plans, where a field too many is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(Default))]
+#[serde(deny_unknown_fields)]
+pub struct PaymentReturn {
     /// Stock.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub stock_id: Option<String>,
+    pub stock_id: String,
     /// Code.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub coupon_code: Option<String>,
+    pub coupon_code: String,
     /// The order.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub transaction_id: Option<String>,
+    pub transaction_id: String,
     /// Its refund.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub refund_id: Option<String>,
+    pub refund_id: String,
     /// Who paid.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub payer_merchant: Option<String>,
+    pub payer_merchant: String,
     /// Who received.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub payee_merchant: Option<String>,
-    /// Fen.
-    #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
-    pub amount: Option<Fen>,
+    pub payee_merchant: String,
+    /// At most what was paid and not returned yet.
+    pub amount: Fen,
     /// What for.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub description: Option<String>,
+    pub description: String,
     /// Idempotency: the same number returns once.
-    #[serde(default, deserialize_with = "lenient::text", skip_serializing_if = "Option::is_none")]
-    pub out_subsidy_return_no: Option<String>,
-    /// Fields this version does not know.
-    #[serde(flatten)]
-    pub extra: Extra,
+    pub out_subsidy_return_no: String,
 }
 
 /// A receipt status or fail reason without the prefix that some versions of the API add (reference v3
@@ -254,13 +235,13 @@ pub fn return_receipt(subsidy_return_receipt_id: &str) -> Request<ReturnReceipt>
 }
 
 /// Pays a subsidy (reference v3 §2.18).
-pub fn pay_subsidy(payment: &SubsidyPayment) -> Request<PayReceipt> {
+pub fn pay_subsidy(payment: &Payment) -> Request<PayReceipt> {
     Request::post(&endpoint::SUBSIDY_PAY, payment)
 }
 
 /// Returns a subsidy (reference v3 §2.21).
-pub fn return_subsidy(payment: &SubsidyReturn) -> Request<ReturnReceipt> {
-    Request::post(&endpoint::SUBSIDY_RETURN, payment)
+pub fn return_subsidy(returned: &PaymentReturn) -> Request<ReturnReceipt> {
+    Request::post(&endpoint::SUBSIDY_RETURN, returned)
 }
 
 #[cfg(test)]
@@ -300,9 +281,24 @@ mod tests {
             pay_receipts("128888000000001", "AB/1", Some("S1")).target,
             "/v3/marketing/busifavor/subsidy/pay-receipts?stock_id=128888000000001&coupon_code=AB%2F1&out_subsidy_no=S1"
         );
-        let payment =
-            SubsidyPayment { amount: Some(Fen(100)), out_subsidy_no: Some("S".into()), ..SubsidyPayment::default() };
-        assert_eq!(pay_subsidy(&payment).body.as_ref(), br#"{"amount":100,"out_subsidy_no":"S"}"#);
-        assert!(return_subsidy(&SubsidyReturn::default()).parse(RETURNED.as_bytes()).is_ok());
+        assert!(return_subsidy(&PaymentReturn::default()).parse(RETURNED.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn the_body_of_a_payment_has_every_field() {
+        let payment = Payment {
+            stock_id: "1".into(),
+            coupon_code: "A".into(),
+            transaction_id: "4200".into(),
+            payer_merchant: "1900000001".into(),
+            payee_merchant: "1900000002".into(),
+            amount: Fen(100),
+            description: "补差".into(),
+            out_subsidy_no: "S".into(),
+        };
+        assert_eq!(
+            pay_subsidy(&payment).body.as_ref(),
+            r#"{"stock_id":"1","coupon_code":"A","transaction_id":"4200","payer_merchant":"1900000001","payee_merchant":"1900000002","amount":100,"description":"补差","out_subsidy_no":"S"}"#.as_bytes()
+        );
     }
 }
