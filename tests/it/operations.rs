@@ -1,6 +1,8 @@
 //! What operators do: a dry run, a data interval of a scheduler, several nights, log collection.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
@@ -11,8 +13,8 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Every file of the shop's folder and their bytes.
-fn everything(shop: &Shop) -> BTreeMap<std::path::PathBuf, Vec<u8>> {
-    fn collect(folder: &std::path::Path, files: &mut BTreeMap<std::path::PathBuf, Vec<u8>>) {
+fn everything(shop: &Shop) -> BTreeMap<PathBuf, Vec<u8>> {
+    fn collect(folder: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             match path.is_dir() {
@@ -136,14 +138,9 @@ fn a_backfill_runs_the_oldest_day_first_unless_told_otherwise() {
 fn a_backfill_beyond_what_wechat_keeps_is_refused_before_anything_is_asked() {
     let shop = Shop::of_seed(45);
     let wechat = shop.serve(None);
-    let later = |arguments: &[&str]| {
-        let url = wechat.running().base_url();
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-        command.args(["--now", "2027-02-20T12:00:00+08:00", "run"]).arg(shop.path("job.toml"));
-        Ending::of(command.args(["--base-url", &url]).args(arguments).output().unwrap())
-    };
     for order in ["oldest", "newest"] {
-        let ending = later(&["--from", "2026-11-18", "--to", "2026-11-20", "--order", order]);
+        let days = ["--from", "2026-11-18", "--to", "2026-11-20", "--order", order];
+        let ending = run_at(&shop, &wechat, "2027-02-20T12:00:00+08:00", &days);
         assert_eq!((ending.code, ending.stdout.as_str()), (2, ""), "{}", ending.stderr);
         for words in ["is gone", "three months", "2026-11-20", "nothing was requested", "--from 2026-11-20"] {
             assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
@@ -159,19 +156,21 @@ fn a_day_that_was_journalled_in_time_is_rebuilt_however_old_it_is() {
     let wechat = shop.serve(None);
     assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
     let published = shop.published();
-    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-    command.args(["--now", "2027-05-01T12:00:00+08:00", "run"]).arg(shop.path("job.toml"));
-    command.args(["--base-url", &wechat.running().base_url(), "--date", "2026-11-18"]);
-    let ending = Ending::of(command.output().unwrap());
+    let ending = run_at(&shop, &wechat, "2027-05-01T12:00:00+08:00", &["--date", "2026-11-18"]);
     assert_eq!(ending.code, 0, "{}", ending.stderr);
     assert!(published == shop.published());
 }
 
+/// A run when the clock shows `now`.
+fn run_at(shop: &Shop, wechat: &Wechat, now: &str, arguments: &[&str]) -> Ending {
+    let url = wechat.running().base_url();
+    let run = ["run", "job.toml", "--base-url", &url];
+    Ending::of(shop.command_at(now, &[&run[..], arguments].concat()).output().unwrap())
+}
+
 /// A run of the last night when the clock shows `now`.
 fn last_night_at(shop: &Shop, wechat: &Wechat, now: &str, arguments: &[&str]) -> Ending {
-    let url = wechat.running().base_url();
-    let night = ["run", "job.toml", "--date", "2026-11-20", "--base-url", &url];
-    Ending::of(shop.command_at(now, &[&night[..], arguments].concat()).output().unwrap())
+    run_at(shop, wechat, now, &[&["--date", "2026-11-20"], arguments].concat())
 }
 
 #[test]
@@ -321,13 +320,16 @@ fn nothing_is_coloured_that_goes_into_a_file() {
     assert!(ending.stderr.starts_with("error: ") && !ending.stderr.contains('\u{1b}'), "{}", ending.stderr);
 }
 
+/// The program in a folder without a merchant.
+fn program_in(folder: &Path, arguments: &[&str]) -> Ending {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
+    Ending::of(command.args(arguments).current_dir(folder).output().unwrap())
+}
+
 #[test]
 fn a_new_job_file_lacks_only_what_nobody_else_can_know() {
     let folder = tempfile::tempdir().unwrap();
-    let program = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-        Ending::of(command.args(arguments).current_dir(folder.path()).output().unwrap())
-    };
+    let program = |arguments: &[&str]| program_in(folder.path(), arguments);
     let begun = program(&["init", "shop"]);
     assert_eq!((begun.code, begun.stdout.as_str()), (0, "shop/job.toml\n"), "{}", begun.stderr);
     assert!(begun.stderr.contains("coupon-recon check shop/job.toml"), "{}", begun.stderr);
@@ -346,10 +348,7 @@ fn a_new_job_file_lacks_only_what_nobody_else_can_know() {
 #[test]
 fn completions_and_man_pages_know_every_command() {
     let folder = tempfile::tempdir().unwrap();
-    let program = |arguments: &[&str]| {
-        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_coupon-recon"));
-        Ending::of(command.args(arguments).current_dir(folder.path()).output().unwrap())
-    };
+    let program = |arguments: &[&str]| program_in(folder.path(), arguments);
     for shell in ["bash", "zsh", "fish"] {
         let script = program(&["completions", shell]);
         assert_eq!(script.code, 0, "{}", script.stderr);
@@ -365,14 +364,14 @@ fn completions_and_man_pages_know_every_command() {
 
 #[test]
 fn the_units_of_systemd_are_sound_where_systemd_is_there_to_say_so() {
-    let jobs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/systemd");
+    let jobs = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/systemd");
     let folder = tempfile::tempdir().unwrap();
     for name in ["coupon-recon.service", "coupon-recon.timer"] {
         let unit = std::fs::read_to_string(jobs.join(name)).unwrap();
         let unit = unit.replace("/usr/local/bin/coupon-recon", env!("CARGO_BIN_EXE_coupon-recon"));
         std::fs::write(folder.path().join(name), unit).unwrap();
     }
-    let mut command = std::process::Command::new("systemd-analyze");
+    let mut command = Command::new("systemd-analyze");
     command.args(["verify", "--man=no", "./coupon-recon.service", "./coupon-recon.timer"]).current_dir(folder.path());
     // A machine without systemd cannot check it.
     let Ok(output) = command.output() else { return };
@@ -455,13 +454,13 @@ fn who_listens_to_the_results_does_not_decide_how_the_program_ends() {
     let shop = Shop::of_seed(41);
     let wechat = shop.serve(None);
     assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
-    let told_nobody = |arguments: &[&str], stdout: std::process::Stdio| {
+    let told_nobody = |arguments: &[&str], stdout: Stdio| {
         let ended = shop.command(arguments).stdout(stdout).output().unwrap();
         (ended.status.code(), String::from_utf8(ended.stderr).unwrap())
     };
     let gate = ["breaks", "job.toml", "--date", "2026-11-18", "--fail-on", "open_count>0"];
-    let full = || std::process::Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
-    let gone = || std::process::Stdio::from(std::io::pipe().unwrap().1);
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let gone = || Stdio::from(std::io::pipe().unwrap().1);
     for stdout in [full(), gone()] {
         let (code, stderr) = told_nobody(&gate, stdout);
         assert_eq!(code, Some(3), "{stderr}");
@@ -575,8 +574,7 @@ fn a_rule_that_is_switched_off_and_does_not_exist_is_named_with_its_line_and_the
 fn a_run_leaves_what_it_said_and_how_it_ended_beside_its_manifest() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
-    let log_of =
-        |manifest: &str| std::fs::read_to_string(std::path::Path::new(manifest).with_file_name("log")).unwrap();
+    let log_of = |manifest: &str| std::fs::read_to_string(Path::new(manifest).with_file_name("log")).unwrap();
     let quiet = shop.run(&wechat, &["--date", "2026-11-18"]);
     assert_eq!((quiet.code, quiet.stderr.contains("dead letter")), (0, false), "{}", quiet.stderr);
     let log = log_of(quiet.json()["manifest"].as_str().unwrap());
