@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons
 -- action: Find out which order had the discount; correct the association or the order line.
 -- 处理: 查明哪个订单享受了优惠；更正关联或订单行。
--- row: a coupon that exactly one live order claims, associated with another order number, the export of the day of its payment being known, which may have another claim
+-- row: a coupon that exactly one live order claims, associated with another order number; where the order was paid at another time than the coupon was used, the export of the day of the use is known, which may have another claim
 -- why: claimed by order {order}, associated with order {other}
 -- 原因: 订单 {order} 使用了该券，券却关联到订单 {other}
 SELECT l.stock_id AS stock_id,
@@ -18,9 +18,11 @@ SELECT l.stock_id AS stock_id,
        l.coupon_discount_fen AS at_risk_fen,
        'claimed by order ' || l.out_trade_no || ', associated with order ' || l.associate_out_trade_no AS why,
        l.paid_date AS event_date,
-       CASE WHEN k.unknown_dt = l.paid_date THEN k.unknown_dt END AS unknown_date
+       CASE WHEN u.unknown_dt = l.used_date AND ABS(l.used_after_paid_seconds) > p.use_time_tolerance_seconds
+            THEN u.unknown_dt END AS unknown_date
 FROM coupons l
-LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') k ON k.dt = l.paid_date
+CROSS JOIN params p
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') u ON u.dt = l.used_date
 WHERE l.match_pass = 'claim'
   AND l.claim_count = 1
   AND l.associate_out_trade_no <> l.out_trade_no

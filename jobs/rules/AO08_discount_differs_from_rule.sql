@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons
 -- action: Correct the till's discount rule for the stock; settle the difference with the customer or the store.
 -- 处理: 更正收银系统中该批次的优惠规则；与顾客或门店结清差额。
--- row: a matched live order whose line discount differs from what the stock's rule gives on its goods, beyond tolerance.discount_fen for DISCOUNT stocks; of a line that several coupons without a claim were used under, from what they give together, where all are NORMAL, the export of the day of its payment being known, which may have another claim
+-- row: a matched live order whose line discount differs from what the stock's rule gives on its goods, beyond tolerance.discount_fen for DISCOUNT stocks; of a line that several coupons without a claim were used under, from what they give together, where all are NORMAL; the export of the day of its payment is known where it may have the line that claims the coupon, that of the use where nothing but its line ties the coupon to an order that was paid at another time
 -- why: the order gave {given} fen off goods of {goods} fen, the {type} stock gives {due} fen
 -- 原因: 订单对 {goods} 分的商品优惠了 {given} 分，{type} 批次应优惠 {due} 分
 -- why: the order gave {given} fen off goods of {goods} fen, the {count} coupons used under it give {due} fen
@@ -29,10 +29,13 @@ SELECT l.stock_id AS stock_id,
                  ELSE CAST(s.coupon_count AS STRING) || ' coupons used under it give '
                    || CAST(s.expected_fen AS STRING) || ' fen' END AS why,
        l.paid_date AS event_date,
-       CASE WHEN k.unknown_dt = l.paid_date THEN k.unknown_dt END AS unknown_date
+       CASE WHEN k.unknown_dt = l.paid_date AND l.match_pass <> 'claim' THEN k.unknown_dt
+            WHEN u.unknown_dt = l.used_date AND NOT l.is_tied AND ABS(l.used_after_paid_seconds) > p.use_time_tolerance_seconds
+            THEN u.unknown_dt END AS unknown_date
 FROM coupons l
-LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') k ON k.dt = l.paid_date
 CROSS JOIN params p
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') k ON k.dt = l.paid_date
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') u ON u.dt = l.used_date
 LEFT JOIN (SELECT out_trade_no,
                   COUNT(*) AS coupon_count,
                   LEAST(SUM(expected_discount_fen), MAX(goods_fen)) AS expected_fen,

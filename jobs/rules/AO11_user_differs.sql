@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons
 -- action: Check whether the coupon was given away or shown on another phone; block the pair if it repeats.
 -- 处理: 核查券是否转赠或在他人手机上出示；反复出现则限制该组用户。
--- row: a matched live order whose openid is not the coupon's, the export of the day of its payment being known, which may have another claim
+-- row: a matched live order whose openid is not the coupon's; where nothing but its line ties a coupon to an order that was paid at another time than it was used, the export of the day of the use is known, which may have another claim
 -- why: the coupon is in the wallet of {owner}, the order is of {user}
 -- 原因: 券属于用户 {owner}，订单属于用户 {user}
 SELECT l.stock_id AS stock_id,
@@ -18,8 +18,10 @@ SELECT l.stock_id AS stock_id,
        l.coupon_discount_fen AS at_risk_fen,
        'the coupon is in the wallet of ' || l.openid || ', the order is of ' || l.order_openid AS why,
        l.paid_date AS event_date,
-       CASE WHEN k.unknown_dt = l.paid_date THEN k.unknown_dt END AS unknown_date
+       CASE WHEN u.unknown_dt = l.used_date AND NOT l.is_tied AND ABS(l.used_after_paid_seconds) > p.use_time_tolerance_seconds
+            THEN u.unknown_dt END AS unknown_date
 FROM coupons l
-LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') k ON k.dt = l.paid_date
+CROSS JOIN params p
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') u ON u.dt = l.used_date
 WHERE l.order_live
   AND l.openid <> l.order_openid

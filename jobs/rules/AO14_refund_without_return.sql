@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons, refunds
 -- action: Return the coupon (coupons/return) with a return_request_no; tell the user.
 -- 处理: 用 return_request_no 退券（coupons/return）；告知用户。
--- row: a coupon still USED on D whose order is fully refunded, and which had not expired when the bill accepted the refund; without the export of that day, which has the user's wallet requested, one seen since; the exports of the payment and of the use are known
+-- row: a coupon still USED on D whose order is fully refunded, and which had not expired when the bill accepted the refund; without the export of that day, which has the user's wallet requested, one seen since; the exports of the payment and of the use are known where they may tell another amount of the order, or another order
 -- why: order {order} was fully refunded on {day}, the coupon is still USED
 -- 原因: 订单 {order} 已于 {day} 全额退款，券仍为已核销
 SELECT l.stock_id AS stock_id,
@@ -19,11 +19,14 @@ SELECT l.stock_id AS stock_id,
        'order ' || l.out_trade_no || ' was fully refunded on ' || CAST(l.refunded_date AS STRING)
          || ', the coupon is still USED' AS why,
        l.refunded_date AS event_date,
-       -- The day of the payment or of the use may have more lines of the order, or the order the coupon was used for.
+       -- The day of the payment may have more lines of the order, unless the bill tells its whole amount; the day of the use
+       -- the order the coupon was used for, where nothing but its line ties it to this one, paid at another time.
        CASE WHEN k.dt IS NULL AND l.verified_date < l.refunded_date THEN l.refunded_date
-            WHEN g.unknown_dt = l.paid_date THEN g.unknown_dt
-            WHEN u.unknown_dt = l.used_date THEN u.unknown_dt END AS unknown_date
+            WHEN g.unknown_dt = l.paid_date AND NOT COALESCE(l.refund_fen >= l.bill_paid_fen, FALSE) THEN g.unknown_dt
+            WHEN u.unknown_dt = l.used_date AND NOT l.is_tied AND ABS(l.used_after_paid_seconds) > p.use_time_tolerance_seconds
+            THEN u.unknown_dt END AS unknown_date
 FROM coupons l
+CROSS JOIN params p
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'orders') k ON k.dt = l.refunded_date
 LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') g ON g.dt = l.paid_date
 LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') u ON u.dt = l.used_date

@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons, subsidy_payments, subsidy_returns?
 -- action: Compare the receipt with the programme; return or add the difference.
 -- 处理: 对照补差单与补差方案；退回或补足差额。
--- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 take precedence); of a live order also one whose receipts were returned in full, which leaves none, all exports and bills since its payment being known
+-- row: a coupon whose live receipts sum up to another amount than the programme owes (SU03 and SU13 take precedence); of a live order also one whose receipts were returned in full, which leaves none, no day since it was exported last being unknown to exports and bills
 -- why: live receipts of {paid} fen, the programme owes {owed} fen
 -- 原因: 有效补差回执共 {paid} 分，按补差方案应为 {owed} 分
 SELECT l.stock_id AS stock_id,
@@ -22,12 +22,10 @@ SELECT l.stock_id AS stock_id,
          || CAST(l.subsidy_expected_fen AS STRING) || ' fen' AS why,
        CASE WHEN l.subsidy_receipt_count > 0 THEN r.receipt_date
             ELSE COALESCE(t.return_date, r.returned_receipt_date) END AS event_date,
-       -- A day that is missing may have the refund of the order.
+       -- A day of which neither export nor bill is known may have the refund of the order.
        CASE WHEN l.subsidy_receipt_count = 0 THEN g.unknown_dt END AS unknown_date
 FROM coupons l
 CROSS JOIN params p
-LEFT JOIN (SELECT dt, MIN(unknown_dt) AS unknown_dt FROM gaps WHERE dataset IN ('orders', 'refunds') GROUP BY dt) g
-  ON g.dt = GREATEST(p.lookback_start, l.paid_date)
 JOIN (SELECT stock_id,
              coupon_code,
              MAX(CASE WHEN is_live THEN receipt_date END) AS receipt_date,
@@ -40,6 +38,10 @@ LEFT JOIN (SELECT stock_id, coupon_code, MAX(return_date) AS return_date
            FROM returns
            WHERE is_done
            GROUP BY stock_id, coupon_code) t ON t.stock_id = l.stock_id AND t.coupon_code = l.coupon_code
+LEFT JOIN order_totals o ON o.out_trade_no = l.out_trade_no
+LEFT JOIN gaps g
+  ON g.dataset = CASE WHEN l.bill_paid_fen IS NULL THEN 'orders' ELSE 'orders and refunds' END
+ AND g.dt = COALESCE(CAST(o.changed_date + INTERVAL '1' DAY AS DATE), GREATEST(p.lookback_start, l.paid_date))
 WHERE l.subsidy_live_fen <> l.subsidy_expected_fen
   AND (l.subsidy_receipt_count > 0 OR l.order_live)
   AND NOT (l.subsidy_receipt_count >= 2 AND l.subsidy_live_fen > l.subsidy_expected_fen)

@@ -12,7 +12,10 @@ use super::terms::Terms;
 use crate::clock;
 use crate::contract;
 use crate::job::{PathPattern, SubsidyAmount};
-use crate::record::{Break, LedgerRow, Record};
+use crate::record::{Break, LedgerRow, OrderLine, Record, Refund};
+
+/// The name in `gaps` of the days on which neither exports nor bills are known.
+const EITHER_TELLS: &str = "orders and refunds";
 
 /// Name and content of every small table except `wechat_channels`, which needs the names of the order
 /// files.
@@ -79,10 +82,11 @@ fn known_days(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
 }
 
 /// One row per dataset and day `dt` of the look-back from which on not every day up to D is known, with the first
-/// that is not: what an unknown day would tell may be missing.
+/// that is not: what an unknown day would tell may be missing. A refund is told twice, by the export and by the bill: only
+/// a day of `EITHER_TELLS` has it from nobody.
 fn gaps(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
     let (mut datasets, mut dates, mut unknown_dates) = (Vec::new(), Vec::new(), Vec::new());
-    for (dataset, unknown) in unknown_days(terms, files) {
+    for (dataset, unknown) in with_untold(unknown_days(terms, files)) {
         for day in terms.rules.lookback_start(files.date).iter_days().take_while(|day| *day <= files.date) {
             let Some(next) = unknown.range(day..).next() else { break };
             datasets.push(dataset);
@@ -92,6 +96,17 @@ fn gaps(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
     }
     let frame = df!["dataset" => datasets, "dt" => dates, "unknown_dt" => unknown_dates]?.lazy();
     Ok(frame.with_columns(["dt", "unknown_dt"].map(|name| col(name).cast(DataType::Date))))
+}
+
+/// The unknown days, and under `EITHER_TELLS` those on which neither of the two is known.
+fn with_untold(mut unknown: Vec<(&'static str, BTreeSet<NaiveDate>)>) -> Vec<(&'static str, BTreeSet<NaiveDate>)> {
+    let of = |dataset: &str| unknown.iter().find(|(name, _)| *name == dataset).map(|(_, days)| days);
+    let untold = of(OrderLine::DATASET).map(|orders| match of(Refund::DATASET) {
+        Some(refunds) => orders & refunds,
+        None => orders.clone(),
+    });
+    unknown.extend(untold.map(|days| (EITHER_TELLS, days)));
+    unknown
 }
 
 /// Whether an earlier day of the look-back lacks a dataset that the job has.
@@ -205,8 +220,9 @@ mod tests {
             files.history.insert(dataset.to_owned(), known);
         };
         know("orders", &[16, 17, 19]);
+        know("refunds", &[15, 16, 17, 19]);
         know("stocks", &[15, 16, 17, 18, 19]);
-        files.day = ["orders", "stocks", "payments"].map(|dataset| (dataset.to_owned(), dataset.into())).into();
+        files.day = ["orders", "refunds", "stocks", "payments"].map(|dataset| (dataset.to_owned(), dataset.into())).into();
         let mut terms = Terms::default();
         terms.rules.lookback_days = 7;
         let gaps = gaps(&terms, &files).unwrap().collect().unwrap();
@@ -219,9 +235,11 @@ mod tests {
         let of_orders = [(14, 15), (15, 15), (16, 18), (17, 18), (18, 18)].map(|(from, to)| ("orders", from, to));
         let of_payments = [(14, 15), (15, 15), (16, 16), (17, 17), (18, 18), (19, 19)];
         let of_payments = of_payments.map(|(from, to)| ("payments", from, to));
+        let of_refunds = [14, 15, 16, 17, 18].map(|from| ("refunds", from, 18));
+        let of_neither = [14, 15, 16, 17, 18].map(|from| (EITHER_TELLS, from, 18));
         let mut rows: Vec<_> = rows.collect();
         rows.sort_unstable();
-        assert_eq!(rows, [&of_orders[..], &of_payments[..]].concat());
+        assert_eq!(rows, [&of_orders[..], &of_neither[..], &of_payments[..], &of_refunds[..]].concat());
     }
 
     #[test]

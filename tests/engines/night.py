@@ -153,10 +153,13 @@ class Night:
         return [self.lookback_start + place * DAY for place in range(count)]
 
     def gaps(self) -> list[tuple]:
-        """Of every dataset the job has: each day with the first one from it on that is not known."""
+        """Of every dataset the job has: each day with the first one from it on that is not known. A refund is told by the
+        orders or the refunds: of both together, the days on which neither is known."""
         sources = [name for name in CONTRACTS if name not in ("coupon_ledger", "breaks")]
         known = {name: {date for date, _ in self.window(name)} for name in sources}
         first_night = min((date for dates in known.values() for date in dates), default=self.date)
+        if known["orders"]:
+            known["orders and refunds"] = known["orders"] | known["refunds"]
         rows = []
         for name, dates in known.items():
             unknown = [day for day in self.lookback_days() if day >= first_night and day not in dates] if dates else []
