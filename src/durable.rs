@@ -36,7 +36,23 @@ pub fn write_out(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_file(&path, Path::new(&beside), bytes)
 }
 
-/// The same for contents that are not held in memory: `write` writes all of them.
+/// `write_file` where no file may be yet: false if there is one, which is left alone. Of several that write at once one does.
+pub fn write_new(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let mut file = create(beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    reached(Step::Staged, path);
+    // Unlike a rename, a link does not replace.
+    let is_new = match fs::hard_link(beside, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
+        linked => linked.map(|()| true)?,
+    };
+    reached(Step::Renamed, path);
+    remove_file(beside)?;
+    Ok(is_new)
+}
+
+/// `write_file` for contents that are not held in memory: `write` writes all of them.
 pub fn write_with(
     path: &Path,
     beside: &Path,
@@ -138,6 +154,15 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_must_be_new_leaves_another_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, beside) = (folder.path().join("a"), folder.path().join("a.staged"));
+        let written = [b"one", b"two"].map(|bytes| write_new(&path, &beside, bytes).unwrap());
+        assert_eq!((written, fs::read(&path).unwrap()), ([true, false], b"one".to_vec()));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
 
     #[test]
     fn what_a_person_asked_for_goes_through_links_and_pipes_and_leaves_no_file_in_their_place() {

@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod lake;
 pub mod lock;
 pub mod manifest;
+pub mod owner;
 pub mod partition;
 pub mod parts;
 pub mod publication;

@@ -80,6 +80,7 @@ section! {
     /// `[job]`.
     JobSection {
         name: String, Required Result;
+        formerly: String, Optional Transport;
         first_date: String, Optional Result;
         timeout_seconds: i64, Optional Transport;
         retry_deadline_seconds: i64, Optional Transport;

@@ -25,6 +25,8 @@ pub struct Job {
     pub path: PathBuf,
     /// `job.name`.
     pub name: String,
+    /// `job.formerly`: the name the job had when it last used its lake.
+    pub formerly: Option<String>,
     /// `job.first_date`: earlier days do not belong to this job.
     pub first_date: Option<NaiveDate>,
     /// The folder in which a night works, absolute: `job.lake`, or `job.work_dir` when the lake is in a

@@ -11,6 +11,7 @@ use super::decisions;
 use super::engine;
 use super::failure::store_code;
 use super::lake_access::{ReadableLake, lake_as_shown};
+use super::ownership::refuse_foreign;
 use super::provenance::refuse_other_key;
 use super::setup::{connect, pseudonyms};
 use crate::clock::{World, business_date_of};
@@ -66,7 +67,7 @@ pub async fn check_job(job: &Job, world: &World) -> Vec<Finding> {
     let mut findings = vec![check_rules(job, today), lake];
     findings.extend(check_merchant_paths(job));
     findings.extend(check_decisions(job));
-    findings.extend(is_readable.then(|| check_openid_key(job, today)).flatten());
+    findings.extend(is_readable.then(|| check_books(job, today)).into_iter().flatten());
     findings.extend(check_engine(job));
     match connect(job, world) {
         Err(failure) => findings.push(Finding::failed("keys", &failure)),
@@ -130,11 +131,16 @@ fn check_merchant_paths(job: &Job) -> Vec<Finding> {
     vec![Finding::fine("folders and files that the job file names")]
 }
 
-/// Whether what is published has openids under the key of the job.
-fn check_openid_key(job: &Job, today: NaiveDate) -> Option<Finding> {
-    let reading = ReadableLake::open(job, &Scope::Manifests);
-    let checked = reading.and_then(|it| refuse_other_key(job, &it.lake, today, &pseudonyms(job)));
-    Some(Finding::failed("`job.pii`", &checked.err()?))
+/// Whether what is published is of this job, with openids under its key.
+fn check_books(job: &Job, today: NaiveDate) -> Vec<Finding> {
+    let lake = match ReadableLake::open(job, &Scope::Manifests) {
+        Ok(reading) => reading,
+        Err(failure) => return vec![Finding::failed("lake", &failure)],
+    };
+    let of_another = refuse_foreign(job, &lake.lake).err().map(|failure| Finding::failed("`job.name`", &failure));
+    let other_key = refuse_other_key(job, &lake.lake, today, &pseudonyms(job)).err();
+    let other_key = other_key.map(|failure| Finding::failed("`job.pii`", &failure));
+    of_another.into_iter().chain(other_key).collect()
 }
 
 /// A night reads them after it has asked everybody.

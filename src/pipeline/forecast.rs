@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::failure::{disk, temporary};
 use super::lake_access::ReadableLake;
 use super::night_plan::{NightPlan, PlannedNight};
+use super::ownership::refuse_foreign;
 use super::progress::Quiet;
 use super::provenance::refuse_other_key;
 use super::setup::{Equipment, connect, pseudonyms};
@@ -76,6 +77,7 @@ pub async fn forecast_night(night: PlannedNight<'_>) -> Result<NightForecast, Fa
     rehearsed(job, plan.date)?;
     let scope = Scope::Night { date: plan.date, from: job.rules.lookback_start(plan.date) };
     let reading = ReadableLake::open(job, &scope)?;
+    refuse_foreign(job, &reading.lake)?;
     let equipment = equip(night, &reading.lake)?;
     let told = extract::forecast(&equipment.night(night, &reading.lake, &Quiet)).await.map_err(unreadable)?;
     let told: BTreeMap<_, _> = told.into_iter().map(|it| (it.stage, it)).collect();

@@ -7,11 +7,12 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::failure::{disk, store_failed, temporary};
-use super::setup::prepare;
+use super::ownership::{refuse_foreign, refuse_foreign_bucket, settle};
+use super::setup::{complete_publication, prepare};
 use crate::clock::World;
-use crate::dataset::Lake;
 use crate::dataset::bucket::{Bucket, Scope};
 use crate::dataset::lock::{LakeLock, LockError};
+use crate::dataset::{Lake, owner};
 use crate::error::{ExitCode, Failure};
 use crate::job::{BucketSettings, Job};
 use crate::journal::Journal;
@@ -30,32 +31,49 @@ pub(super) struct LockedLake {
 }
 
 impl LockedLake {
-    /// Locks the lake of `job` and prepares it for a night of `date`.
+    /// Locks the lake of `job` and prepares it for a night of `date`. One of another job is left as it is.
     pub(super) fn open(job: &Job, date: NaiveDate, world: &World, run_id: &str) -> Result<LockedLake, Failure> {
-        let started_at = world.clock.now();
+        let run = HolderRun { run_id, started_at: world.clock.now() };
         let Some(settings) = &job.bucket else {
             let lake = Lake::at(&job.lake);
+            refuse_foreign(job, &lake)?;
             prepare(&lake, job, date)?;
-            let lock = take_lock(job, &lake, &told(run_id, started_at))?;
-            return Ok(LockedLake { lake, mirror: None, tail: None, _lock: lock });
+            let held = LockedLake { _lock: take_lock(&lake, &job.name, &run)?, lake, mirror: None, tail: None };
+            settle(job, &held.lake, |former| held.rename(former, job, &run, world))?;
+            return Ok(held);
         };
         let unready = |error: StoreError| store_failed(&error, "cannot open the lake");
         let mirror = Arc::new(open_mirror(settings, &job.lake)?);
+        refuse_foreign_bucket(job, &lake_as_shown(job), mirror.store())?;
         let folder = Lake::at(&job.lake);
         prepare(&folder, job, date)?;
-        let lock = take_lock(job, &folder, &told(run_id, started_at))?;
-        let holder = Holder {
-            told: format!("{} on {}", told(run_id, started_at), machine()),
-            run_id: run_id.to_owned(),
-            kernel_lock: lock.identity(),
-        };
-        let lease = Lease::take(mirror.store(), &format!("state/{}.lock", job.name), holder, world).map_err(unready)?;
+        let lock = take_lock(&folder, &job.name, &run)?;
+        let lease = take_lease(mirror.store(), &job.name, &lock, &run, world)?;
         mirror.guard(Some(lease));
         let mut held = LockedLake { lake: folder, mirror: Some(Arc::clone(&mirror)), tail: None, _lock: lock };
         let scope = Scope::Night { date, from: job.rules.lookback_start(date) };
         held.lake = Lake::in_bucket(Bucket::bring_in(Arc::clone(&mirror), &scope).map_err(unready)?);
+        settle(job, &held.lake, |former| held.rename(former, job, &run, world))?;
         held.tail = Some(mirror.tail(vec![format!("journal/dt={date}"), "state".to_owned()]));
         Ok(held)
+    }
+
+    /// Takes the lake over from the former name of the job, under the lock of that name too: what its last run began to publish
+    /// is completed first.
+    fn rename(&self, former: &str, job: &Job, run: &HolderRun<'_>, world: &World) -> Result<(), Failure> {
+        let lock = take_lock(&self.lake, former, run)?;
+        let store = self.mirror.as_ref().map(|mirror| mirror.store());
+        let lease = store.map(|store| take_lease(store, former, &lock, run, world)).transpose()?;
+        let owner = owner::of(&self.lake, &job.name).map_err(|error| disk(&error, "cannot see whose the lake is"))?;
+        if owner.as_deref() != Some(former) {
+            // Meanwhile another job has taken it over.
+            return Ok(());
+        }
+        complete_publication(&self.lake, former)?;
+        owner::rename(&self.lake, former, &job.name).map_err(|error| disk(&error, "cannot take the lake over"))?;
+        drop((lease, lock));
+        tracing::info!("the lake of `{former}` is that of `{}` now; `job.formerly` is no longer needed", job.name);
+        Ok(())
     }
 
     /// Makes the journal of the night durable in the bucket, if the lake is in one.
@@ -110,10 +128,16 @@ fn open_mirror(settings: &BucketSettings, folder: &Path) -> Result<Mirror, Failu
     opened.map_err(|error| store_failed(&error, "cannot open the lake"))
 }
 
+/// The run that takes a lock.
+struct HolderRun<'r> {
+    run_id: &'r str,
+    started_at: DateTime<Utc>,
+}
+
 /// Takes the kernel lock of lake and job, and records its holder for whoever finds it locked.
-fn take_lock(job: &Job, lake: &Lake, holder: &str) -> Result<LakeLock, Failure> {
-    let path = lake.state(&format!("{}.lock", job.name));
-    LakeLock::take(&path, holder).map_err(|error| match &error {
+fn take_lock(lake: &Lake, job: &str, run: &HolderRun<'_>) -> Result<LakeLock, Failure> {
+    let path = lake.state(&format!("{job}.lock"));
+    LakeLock::take(&path, &told(run)).map_err(|error| match &error {
         LockError::Held(_) => Failure::new(ExitCode::TryLater, error.to_string())
             .hinting("wait for it to end; `run --wait 10m` does so by itself")
             .told_elsewhere(),
@@ -121,7 +145,24 @@ fn take_lock(job: &Job, lake: &Lake, holder: &str) -> Result<LakeLock, Failure> 
     })
 }
 
-fn told(run_id: &str, started_at: DateTime<Utc>) -> String {
+/// Takes the lease of bucket and job.
+fn take_lease(
+    store: &Arc<Store>,
+    job: &str,
+    lock: &LakeLock,
+    run: &HolderRun<'_>,
+    world: &World,
+) -> Result<Lease, Failure> {
+    let holder = Holder {
+        told: format!("{} on {}", told(run), machine()),
+        run_id: run.run_id.to_owned(),
+        kernel_lock: lock.identity(),
+    };
+    Lease::take(store, &format!("state/{job}.lock"), holder, world)
+        .map_err(|error| store_failed(&error, "cannot open the lake"))
+}
+
+fn told(HolderRun { run_id, started_at }: &HolderRun<'_>) -> String {
     format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"))
 }
 

@@ -17,6 +17,7 @@ mod night;
 mod night_plan;
 mod observers;
 mod outcome;
+mod ownership;
 mod pack;
 mod progress;
 mod provenance;

@@ -12,6 +12,7 @@ use super::decisions;
 use super::evidence::REMEDIES;
 use super::failure::{call_unkept, disk, not_published, unjournalled, unread, unusable_keys};
 use super::lake_access::{LockedLake, ReadableLake};
+use super::ownership::refuse_foreign;
 use super::run::Run;
 use super::setup::complete_publication;
 use super::work::JournalKeeper;
@@ -73,6 +74,7 @@ fn propose_by_facts(
 ) -> Result<Proposal, Failure> {
     let from = job.rules.lookback_start(date);
     let reading = ReadableLake::open(job, &Scope::Audit { date, from })?;
+    refuse_foreign(job, &reading.lake)?;
     let path = reading.lake.partition(Break::DATASET, date);
     if !path.is_file() {
         return Err(not_published(job, &reading.lake, date));
@@ -101,7 +103,7 @@ pub async fn apply(
 ) -> Result<Applied, Failure> {
     let settings = caller(job, plan)?;
     let held = LockedLake::open(job, plan.date, world, &Run::begin(world).id)?;
-    complete_publication(&held.lake, job)?;
+    complete_publication(&held.lake, &job.name)?;
     refuse_stale(job, &held.lake, plan)?;
     refuse_unproposed(job, plan)?;
     let latest = Latest::read(job, &held.lake, plan)?;

@@ -99,8 +99,8 @@ pub(super) fn prepare(lake: &Lake, job: &Job, date: NaiveDate) -> Result<(), Fai
 }
 
 /// Completes the publication of a run that was killed, before anything is read.
-pub(super) fn complete_publication(lake: &Lake, job: &Job) -> Result<(), Failure> {
-    match publication::recover(lake, &job.name) {
+pub(super) fn complete_publication(lake: &Lake, job: &str) -> Result<(), Failure> {
+    match publication::recover(lake, job) {
         Ok(Recovery::Nothing) => {}
         Ok(Recovery::Completed(date)) => {
             tracing::warn!("a run died while publishing {date}; the publication is now complete")

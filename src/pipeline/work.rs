@@ -55,7 +55,7 @@ pub(super) async fn prepared<T>(
     then: impl AsyncFnOnce(Work<'_>) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
     let (PlannedNight { job, plan, world }, lake) = (planned, &held.lake);
-    complete_publication(lake, job)?;
+    complete_publication(lake, &job.name)?;
     let runs = Runs::read(lake, plan.date).map_err(|error| disk(&error, "cannot read earlier manifests"))?;
     let journal = Arc::new(held.keeping(open_journal(lake, job, plan, &runs, world)?));
     keeper.keep(&journal);

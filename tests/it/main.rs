@@ -19,6 +19,7 @@ mod mutual_tls;
 mod nights;
 mod nonsense;
 mod operations;
+mod owners;
 mod pack;
 mod parts;
 mod remedies;

@@ -70,6 +70,7 @@ impl<'a> Checker<'a> {
         let job = Job {
             path: path.to_owned(),
             bucket: bucket.flatten(),
+            formerly: written.and_then(|job| self.file_name(&job.formerly)),
             first_date: written.and_then(|job| self.date(&job.first_date)),
             part_bytes: written.map_or(PART_BYTES, |job| self.number(&job.part_bytes, PART_BYTES, LEAST_PART_BYTES)),
             pay_v3: value(&file.pay_v3).and_then(|section| self.pay_v3(section, written)),
