@@ -2,8 +2,9 @@
 //! age is not checked, as the receiver did that; keys are a parameter. Openids stay raw.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -87,28 +88,76 @@ impl From<String> for Unopened {
 /// Reads the events of `date` from every `*.json` in the folder `spool`.
 ///
 /// A callback that cannot be verified or decrypted is a dead letter, not an error; a missing folder is
-/// `ExportError::Missing`.
+/// `ExportError::Missing`. A file that is gone when it is to be read may have another name now, so the folder is listed
+/// again; what is in it no more was not spooled.
 pub fn read(spool: &Path, date: NaiveDate, keys: &dyn CallbackKeys) -> Result<Notifications, ExportError> {
-    let mut notifications = Notifications::default();
-    let mut events: BTreeMap<(String, String), CouponEvent> = BTreeMap::new();
-    for path in spooled(spool)? {
-        let name = name_of(&path);
-        let (bytes, file) = found::load(&Found { path, name })?;
-        match open(&bytes, keys) {
-            Err(Unopened { why, sealed }) => {
-                let is_sealed = sealed.is_some_and(|made| made.is_none_or(|made| made == date));
-                notifications.dead_letters.push(DeadLetter { file: file.name, why, is_sealed });
+    let mut reading = Reading { date, keys, read: BTreeSet::new(), events: BTreeMap::new(), found: Default::default() };
+    let mut listings = 1;
+    while let Err(error) = reading.read_listed(spooled(spool)?) {
+        let is_gone = matches!(error, ExportError::Missing { .. });
+        if !is_gone || listings == MOST_LISTINGS {
+            return Err(error);
+        }
+        listings += 1;
+    }
+    Ok(reading.finish())
+}
+
+/// Listings of a folder in which files keep vanishing.
+const MOST_LISTINGS: usize = 100;
+
+/// A spool that is being read.
+struct Reading<'k> {
+    date: NaiveDate,
+    keys: &'k dyn CallbackKeys,
+    /// The files that were read.
+    read: BTreeSet<PathBuf>,
+    events: BTreeMap<(String, String), CouponEvent>,
+    found: Notifications,
+}
+
+impl Reading<'_> {
+    /// Reads the listed files that were not read before. One that is missing is told after the others are read.
+    fn read_listed(&mut self, paths: Vec<PathBuf>) -> Result<(), ExportError> {
+        let mut missing = Ok(());
+        for path in paths {
+            if self.read.contains(&path) {
+                continue;
             }
-            Ok(None) => notifications.foreign += 1,
-            Ok(Some(event)) if event.business_date != date => {}
+            match found::load(&Found { name: name_of(&path), path: path.clone() }) {
+                Err(error @ ExportError::Missing { .. }) => missing = Err(error),
+                loaded => {
+                    let (bytes, file) = loaded?;
+                    self.take(&bytes, file);
+                    self.read.insert(path);
+                }
+            }
+        }
+        missing
+    }
+
+    fn take(&mut self, bytes: &[u8], file: ExportFile) {
+        match open(bytes, self.keys) {
+            Err(Unopened { why, sealed }) => {
+                let is_sealed = sealed.is_some_and(|made| made.is_none_or(|made| made == self.date));
+                self.found.dead_letters.push(DeadLetter { file: file.name, why, is_sealed });
+            }
+            Ok(None) => self.found.foreign += 1,
+            Ok(Some(event)) if event.business_date != self.date => {}
             Ok(Some(event)) => {
-                notifications.files.push(file);
-                notifications.duplicates += usize::from(!keep_earliest(&mut events, event));
+                self.found.files.push(file);
+                self.found.duplicates += usize::from(!keep_earliest(&mut self.events, event));
             }
         }
     }
-    notifications.events = events.into_values().collect();
-    Ok(notifications)
+
+    /// In the order of the names, however often the folder was listed.
+    fn finish(mut self) -> Notifications {
+        self.found.files.sort_by(|one, other| one.name.cmp(&other.name));
+        self.found.dead_letters.sort_by(|one, other| one.file.cmp(&other.file));
+        self.found.events = self.events.into_values().collect();
+        self.found
+    }
 }
 
 /// Whether the APIv3 key decrypts the newest callback with a valid signature among the `most` spooled last; `None`
@@ -118,7 +167,11 @@ pub fn opens_newest(spool: &Path, most: usize, keys: &dyn CallbackKeys) -> Resul
     let mut paths = spooled(spool)?;
     paths.sort_by_cached_key(|path| std::cmp::Reverse(age(path)));
     for path in paths.into_iter().take(most) {
-        let bytes = fs::read(&path).map_err(|error| found::refused(&path, error))?;
+        let bytes = match fs::read(&path) {
+            // Removed since the folder was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            bytes => bytes.map_err(|error| found::refused(&path, error))?,
+        };
         match open(&bytes, keys) {
             Ok(Some(_)) => return Ok(Some(true)),
             Err(Unopened { sealed: Some(_), .. }) => return Ok(Some(false)),

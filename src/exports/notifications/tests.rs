@@ -268,3 +268,54 @@ fn a_spool_that_is_not_there_is_missing() {
     let error = read(Path::new("/nonexistent/spool"), NaiveDate::MIN, &PretendKeys).unwrap_err();
     assert!(matches!(error, ExportError::Missing { .. }), "{error}");
 }
+
+/// Keys while whose use somebody works in the spool.
+struct Meanwhile<'w>(&'w dyn Fn());
+
+impl CallbackKeys for Meanwhile<'_> {
+    fn verify(&self, headers: &SignatureHeaders<'_>, body: &[u8]) -> Result<(), String> {
+        (self.0)();
+        PretendKeys.verify(headers, body)
+    }
+
+    fn decrypt(&self, sealed: Sealed<'_>) -> Result<Vec<u8>, String> {
+        PretendKeys.decrypt(sealed)
+    }
+}
+
+#[test]
+fn a_callback_that_is_renamed_while_the_spool_is_read_is_read_once_and_one_that_is_removed_is_not_missed() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: &str| folder.path().join(name);
+    let of_coupon = |code: &str| genuine(code, &DOCUMENTED.replace("1227944959000000911017", code));
+    for name in ["a", "b", "c"] {
+        fs::write(place(&format!("{name}.json")), of_coupon(name)).unwrap();
+    }
+    // While `a` is read; nothing is left to do afterwards.
+    let meanwhile = || {
+        let _ = fs::rename(place("b.json"), place("0.json"));
+        let _ = fs::remove_file(place("c.json"));
+    };
+    let read = read(folder.path(), "2019-12-17".parse().unwrap(), &Meanwhile(&meanwhile)).unwrap();
+    assert_eq!(read.events.iter().map(|event| event.coupon_code.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(read.files.iter().map(|file| file.name.as_str()).collect::<Vec<_>>(), ["0.json", "a.json"]);
+    assert_eq!((read.duplicates, read.dead_letters.len()), (0, 0));
+}
+
+#[test]
+fn a_spool_that_never_comes_to_rest_ends_the_reading() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = |name: String| folder.path().join(name);
+    let turn = std::cell::Cell::new(0);
+    fs::write(place("0.json".to_owned()), genuine("8b33", DOCUMENTED)).unwrap();
+    fs::write(place("z0.json".to_owned()), "").unwrap();
+    let meanwhile = || {
+        let now = turn.get();
+        fs::remove_file(place(format!("z{now}.json"))).unwrap();
+        turn.set(now + 1);
+        fs::write(place(format!("{}.json", now + 1)), genuine("8b33", DOCUMENTED)).unwrap();
+        fs::write(place(format!("z{}.json", now + 1)), "").unwrap();
+    };
+    let error = read(folder.path(), "2019-12-17".parse().unwrap(), &Meanwhile(&meanwhile)).unwrap_err();
+    assert!(matches!(error, ExportError::Missing { .. }), "{error}");
+}
