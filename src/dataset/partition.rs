@@ -20,7 +20,7 @@ use super::columns::Columns;
 use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
 use super::parts;
-use super::properties::{ROWS_PER_GROUP, contract_version, writer_properties};
+use super::properties::{ROWS_PER_GROUP, contract_version, is_marked_partial, writer_properties};
 use crate::contract::{Contract, contract};
 use crate::durable;
 use crate::money::Fen;
@@ -301,6 +301,17 @@ fn check_part(
         rows += batch.num_rows() as u64;
     }
     Ok(rows)
+}
+
+/// Whether a partition was marked as partial when it was written.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn is_partial(path: &Path) -> Result<bool, PartitionError> {
+    let parquet = |source| PartitionError::Parquet { path: path.to_owned(), source };
+    let file = File::open(path).map_err(|source| PartitionError::Open { path: path.to_owned(), source })?;
+    let file = opened(file).map_err(parquet)?;
+    Ok(is_marked_partial(file.metadata().file_metadata().key_value_metadata()))
 }
 
 /// Whether the columns are those of the contract. A file of another version of it may lack nullable columns.

@@ -23,6 +23,17 @@ pub struct Provenance {
     pub rules_sha256: String,
     /// SHA-256 of everything the rows were made from.
     pub inputs_sha256: String,
+    /// Whether rows are missing because something was not answered.
+    pub is_partial: bool,
+}
+
+/// Name and value of the mark in the metadata of a partial file.
+const PARTIAL: (&str, &str) = ("coupon_recon.status", "partial");
+
+/// Whether a file was marked as partial when it was written.
+pub(super) fn is_marked_partial(metadata: Option<&Vec<KeyValue>>) -> bool {
+    let is_mark = |entry: &KeyValue| (entry.key.as_str(), entry.value.as_deref()) == (PARTIAL.0, Some(PARTIAL.1));
+    metadata.is_some_and(|metadata| metadata.iter().any(is_mark))
 }
 
 /// The version of the contract that a file was written with, from its metadata.
@@ -34,13 +45,16 @@ pub(super) fn contract_version(metadata: Option<&Vec<KeyValue>>) -> Option<&str>
 /// The writer settings for a contract.
 pub(super) fn writer_properties(contract: &Contract, provenance: &Provenance) -> WriterProperties {
     let entry = |key: &str, value: &str| KeyValue::new(format!("coupon_recon.{key}"), value.to_owned());
-    let metadata = vec![
+    let mut metadata = vec![
         entry("contract", &contract.name),
         entry("contract_version", &contract.version),
         entry("code_version", env!("CARGO_PKG_VERSION")),
         entry("rules_sha256", &provenance.rules_sha256),
         entry("inputs_sha256", &provenance.inputs_sha256),
     ];
+    if provenance.is_partial {
+        metadata.push(KeyValue::new(PARTIAL.0.to_owned(), PARTIAL.1.to_owned()));
+    }
     let builder = WriterProperties::builder()
         .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).expect("a zstd level")))
         .set_max_row_group_row_count(Some(ROWS_PER_GROUP))

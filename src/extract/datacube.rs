@@ -33,6 +33,8 @@ pub struct Datacube {
     pub members: Vec<MemberCardDay>,
     /// `member_card_detail_daily`.
     pub member_details: Vec<MemberCardDetailDay>,
+    /// The datasets with rows missing: a call was not answered, or rows contradict each other.
+    pub partial: BTreeSet<&'static str>,
 }
 
 /// Parses the pages of an answer and adds their rows to the datasets.
@@ -67,9 +69,14 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     for entry in journal.entries()? {
         if let Some((asked, call)) = calls.get(&entry.key) {
             call.read()(&entry.pages, asked, &mut rows)?;
-            unknown.extend((!is_known(&entry.pages, asked)?).then_some(asked.card_id));
+            if !is_known(&entry.pages, asked)? {
+                unknown.insert(asked.card_id);
+                rows.partial.insert(call.dataset());
+            }
         }
     }
+    let unanswered = calls.iter().filter(|(key, _)| !journal.contains(key));
+    rows.partial.extend(unanswered.map(|(_, (_, call))| call.dataset()));
     let (repeated, contradicted) = rows.settle();
     let mut harvest = Harvest::complete(rows);
     harvest.issues = issues;
@@ -122,6 +129,15 @@ fn windows(date: NaiveDate, days: u32, longest: u32) -> Vec<(NaiveDate, NaiveDat
 }
 
 impl Call {
+    fn dataset(self) -> &'static str {
+        match self {
+            Call::Account => CardAccountDay::DATASET,
+            Call::Cards => CardDay::DATASET,
+            Call::Members => MemberCardDay::DATASET,
+            Call::MemberDetails => MemberCardDetailDay::DATASET,
+        }
+    }
+
     /// The days that one call may span; the platform refuses more with 61501.
     fn longest_span(self) -> u32 {
         match self {
@@ -255,6 +271,7 @@ impl Datacube {
         settled.settle(&mut self.member_details, |row| {
             (row.ref_date, row.cardid.clone(), row.merchanttype, row.submerchantid.clone())
         });
+        self.partial.extend(settled.contradictory);
         (settled.repeated, settled.contradicted)
     }
 }
@@ -275,6 +292,8 @@ fn contradiction(contradicted: &[String]) -> Option<Issue> {
 struct Settled {
     repeated: usize,
     contradicted: Vec<String>,
+    /// The datasets of these keys.
+    contradictory: BTreeSet<&'static str>,
 }
 
 impl Settled {
@@ -286,6 +305,7 @@ impl Settled {
         let twice: BTreeSet<K> =
             rows.windows(2).filter(|pair| key(&pair[0]) == key(&pair[1])).map(|pair| key(&pair[0])).collect();
         rows.retain(|row| !twice.contains(&key(row)));
+        self.contradictory.extend((!twice.is_empty()).then_some(R::DATASET));
         self.contradicted.extend(twice.iter().map(|key| format!("`{}` {key:?}", R::DATASET)));
     }
 }
@@ -312,6 +332,7 @@ mod tests {
         assert_eq!(rows.cards, [figure("a", 1), figure("c", 1)]);
         assert_eq!(repeated, 2);
         assert_eq!(contradicted, ["`card_daily` (2026-11-18, 1, \"b\")"]);
+        assert_eq!(rows.partial, ["card_daily"].into());
         let issue = contradiction(&contradicted).unwrap();
         assert_eq!(issue.kind, IssueKind::Incomplete);
         assert_eq!(

@@ -53,7 +53,7 @@ pub(super) fn of_night(
     let decisions = digest_if_there(job.decisions.as_deref());
     parts.insert("decisions".to_owned(), decisions.map_err(|error| disk(&error, "cannot read the decisions"))?);
     parts.extend(read.iter().map(|it| (format!("{}/dt={}", it.dataset, it.date), it.sha256.clone())));
-    Ok(Provenance { rules_sha256, inputs_sha256: digest_parts(&parts) })
+    Ok(Provenance { rules_sha256, inputs_sha256: digest_parts(&parts), is_partial: false })
 }
 
 /// The earlier partitions that a night of `date` reads.

@@ -115,13 +115,19 @@ impl<'a> StageOutput<'a> {
         Ok(settled.lines)
     }
 
-    /// Stages the four datacube tables.
+    /// Stages the four datacube tables. Those with rows missing are marked, for later nights that cannot ask for the
+    /// oldest of their days again.
     pub(super) fn stage_datacube(&mut self, it: &Datacube) -> Result<(), Issue> {
-        self.stage(&it.account);
-        self.stage(&it.cards);
-        self.stage(&it.members);
-        self.stage(&it.member_details);
+        self.stage_marked(&it.account, it);
+        self.stage_marked(&it.cards, it);
+        self.stage_marked(&it.members, it);
+        self.stage_marked(&it.member_details, it);
         Ok(())
+    }
+
+    fn stage_marked<R: Record>(&mut self, rows: &[R], it: &Datacube) {
+        self.provenance.is_partial = it.partial.contains(R::DATASET);
+        self.stage(rows);
     }
 
     /// Assembles a partition from the rows that `bring` produces; nothing is staged unless it succeeds.

@@ -150,7 +150,8 @@ impl<'a> StageRecorder<'a> {
         let mut parts = parts.clone();
         parts.insert("job".to_owned(), self.night.job.fingerprint.clone());
         parts.insert("stage".to_owned(), stage.to_string());
-        Provenance { rules_sha256: self.rules_sha256.to_owned(), inputs_sha256: digest_parts(&parts) }
+        let rules_sha256 = self.rules_sha256.to_owned();
+        Provenance { rules_sha256, inputs_sha256: digest_parts(&parts), is_partial: false }
     }
 
     fn count_requests(&self, stage: Stage, entry: &mut StageEntry) {

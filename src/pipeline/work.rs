@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use super::failure::{disk, rules_wrong, unjournalled};
+use super::failure::{disk, rules_wrong, unjournalled, unread};
 use super::finished_night::FinishedNight;
 use super::lake_access::LockedLake;
 use super::night_plan::{NightPlan, PlannedNight};
@@ -18,6 +18,7 @@ use super::stages;
 use super::verdict::{Evidence, Verdict};
 use crate::contract;
 use crate::dataset::Lake;
+use crate::dataset::partition::{PartitionError, is_partial};
 use crate::dataset::publish::Staging;
 use crate::dataset::runs::Runs;
 use crate::dataset::staged::StagedFile;
@@ -27,6 +28,7 @@ use crate::job::Job;
 use crate::journal::Journal;
 use crate::reconcile::{self, DayFiles};
 use crate::sorter::Room;
+use crate::stage::Stage;
 
 /// Receives the journal as soon as it is open, to make it durable when the run is interrupted.
 pub trait JournalKeeper {
@@ -137,7 +139,24 @@ impl Work<'_> {
             let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
             files.history.insert(contract.name.clone(), earlier);
         }
+        self.mark_partial(&mut files)?;
         Ok(files)
+    }
+
+    /// The days on which the datacube left something unanswered. Only its tables have rules that take earlier pulls for
+    /// whole.
+    fn mark_partial(&self, files: &mut DayFiles) -> Result<(), Failure> {
+        let start = self.night.job.rules.lookback_start(self.plan.date);
+        let unreadable = |error: PartitionError| unread(&error, "cannot read a published partition");
+        for dataset in Stage::Datacube.datasets() {
+            let earlier = files.history.get(*dataset).into_iter().flatten().filter(|(date, _)| *date >= start);
+            for (date, path) in earlier {
+                if is_partial(path).map_err(unreadable)? {
+                    files.partial.insert(((*dataset).to_owned(), *date));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

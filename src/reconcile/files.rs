@@ -1,7 +1,7 @@
 //! The files of a night: the partitions of the day and the published ones before it. Only paths; readers
 //! open them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
@@ -21,6 +21,8 @@ pub struct DayFiles {
     /// Dataset → published days before D, ascending. Days before the look-back are ignored, except for
     /// the latest of `coupon_ledger` and `breaks`, the memory of the night.
     pub history: BTreeMap<String, Vec<(NaiveDate, PathBuf)>>,
+    /// Published days before D that are marked as partial: what they lack may have been.
+    pub partial: BTreeSet<(String, NaiveDate)>,
 }
 
 /// A folder of one night for data that do not fit into memory; deleted with the night.
@@ -42,7 +44,7 @@ impl Scratch {
 impl DayFiles {
     /// The files of `date`; still empty.
     pub fn new(date: NaiveDate) -> DayFiles {
-        DayFiles { date, day: BTreeMap::new(), history: BTreeMap::new() }
+        DayFiles { date, day: BTreeMap::new(), history: BTreeMap::new(), partial: BTreeSet::new() }
     }
 
     /// The file of D, if there is one.
@@ -75,6 +77,12 @@ impl DayFiles {
             .collect();
         days.sort();
         days
+    }
+
+    /// The days of `window` whose rows are all there, as far as the partitions say.
+    pub(super) fn known(&self, dataset: &str, from: NaiveDate) -> impl Iterator<Item = NaiveDate> {
+        let days = self.window(dataset, from).into_iter().map(|(date, _)| date);
+        days.filter(move |date| !self.partial.iter().any(|(name, day)| name == dataset && day == date))
     }
 }
 

@@ -119,6 +119,8 @@ struct CaseFile {
     known_days: Option<u64>,
     /// Days on which a dataset is not known, by dataset.
     missing: BTreeMap<String, Vec<NaiveDate>>,
+    /// Days before `date` whose partition of a dataset is marked as partial, by dataset.
+    partial: BTreeMap<String, Vec<NaiveDate>>,
     asked: Vec<String>,
     unknown_coupons: Vec<(String, String)>,
     must_associate: Vec<String>,
@@ -214,6 +216,8 @@ fn partitions(case: &Path, date: NaiveDate, settings: &CaseFile, scratch: &Path)
         let published = files.history.get_mut(dataset).into_iter();
         published.for_each(|published| published.retain(|(day, _)| !days.contains(day)));
     }
+    let marked = settings.partial.iter().flat_map(|(dataset, days)| days.iter().map(|day| (dataset.clone(), *day)));
+    files.partial.extend(marked);
     Ok(files)
 }
 

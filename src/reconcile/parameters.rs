@@ -70,13 +70,11 @@ fn lookback_days(terms: &Terms, date: NaiveDate) -> PolarsResult<LazyFrame> {
 }
 
 /// One row per dataset and day of the look-back that was published or is staged: an empty day is
-/// known, a missing one is not.
+/// known, a missing one is not, and neither is one marked as partial.
 fn known_days(terms: &Terms, files: &DayFiles) -> PolarsResult<LazyFrame> {
     let start = terms.rules.lookback_start(files.date);
-    let known = contract::all().flat_map(|contract| {
-        let window = files.window(&contract.name, start);
-        window.into_iter().map(|(date, _)| (contract.name.clone(), days(date)))
-    });
+    let known = contract::all()
+        .flat_map(|contract| files.known(&contract.name, start).map(|date| (contract.name.clone(), days(date))));
     let (datasets, dates): (Vec<_>, Vec<_>) = known.unzip();
     Ok(df!["dataset" => datasets, "dt" => dates]?.lazy().with_columns([col("dt").cast(DataType::Date)]))
 }
@@ -120,10 +118,8 @@ fn unknown_days(terms: &Terms, files: &DayFiles) -> Vec<(&'static str, BTreeSet<
     let start = terms.rules.lookback_start(files.date);
     let is_made_here = |name: &str| [LedgerRow::DATASET, Break::DATASET].contains(&name);
     let sources = contract::all().filter(|contract| !is_made_here(&contract.name));
-    let known = sources.map(|contract| {
-        let window = files.window(&contract.name, start);
-        (contract.name.as_str(), window.into_iter().map(|(date, _)| date).collect::<BTreeSet<_>>())
-    });
+    let known =
+        sources.map(|contract| (contract.name.as_str(), files.known(&contract.name, start).collect::<BTreeSet<_>>()));
     let known: Vec<_> = known.filter(|(_, known)| !known.is_empty()).collect();
     let first_night = known.iter().filter_map(|(_, known)| known.first()).min().copied().unwrap_or(files.date);
     let unknown = |known: &BTreeSet<NaiveDate>| {

@@ -3,9 +3,9 @@
 use std::io::Read;
 
 use coupon_recon::dataset::partition::read_rows;
-use coupon_recon::record::UserCoupon;
+use coupon_recon::record::{Break, UserCoupon};
 
-use crate::support::{ClosedPort, Ending, Shop, stage_of};
+use crate::support::{ClosedPort, Ending, Shop, day, stage_of};
 
 const NIGHT: [&str; 2] = ["--date", "2026-11-18"];
 
@@ -412,6 +412,23 @@ fn a_member_card_that_wechat_does_not_know_is_named_and_the_other_figures_are_pu
     assert!(shop.published().contains_key("datasets/card_daily/dt=2026-11-18/part-0.parquet"));
     assert_fails(&shop.run(&wechat, &NIGHT), 4, &told);
     assert_eq!(shop.run(&wechat, &[&NIGHT[..], &["--refetch"]].concat()).code, 0);
+}
+
+/// The day cannot be asked for again: what was not answered then would look as if it had been nothing.
+#[test]
+fn figures_that_the_last_pull_of_a_day_lacks_open_no_break_on_the_nights_after() {
+    let shop = Shop::of_seed(1);
+    shop.edit("job.toml", |text| text.replace("repull_days = 3", "repull_days = 1"));
+    let wechat = shop.serve(None);
+    wechat.play(
+        "[[fault]]\npath = \"/datacube/getcardmembercarddetail\"\nkind = \"errcode\"\nvalue = 40073\ntimes = 1\n",
+    );
+    assert_eq!(shop.run(&wechat, &NIGHT).code, 4);
+    let next = shop.run(&wechat, &["--date", "2026-11-19"]);
+    assert_eq!(next.code, 0, "{}", next.stderr);
+    let of_the_night = |it: &Break| it.rule_id == "DC04" && it.ref_date == Some(day(18));
+    let told: Vec<_> = shop.breaks(day(19)).into_iter().filter(of_the_night).map(|it| it.why).collect();
+    assert!(told.is_empty(), "{told:?}");
 }
 
 #[test]

@@ -47,6 +47,21 @@ fn rows_survive_the_file_exactly_and_twice_the_same_bytes() {
 }
 
 #[test]
+fn a_partition_says_that_it_is_partial_and_a_whole_one_says_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    for is_partial_one in [false, true] {
+        let path = folder.path().join(is_partial_one.to_string());
+        let provenance = Provenance { is_partial: is_partial_one, ..Provenance::default() };
+        write_rows(&path, &[payment("4200")], &provenance).unwrap();
+        assert_eq!(is_partial(&path).unwrap(), is_partial_one);
+        let file = ParquetRecordBatchReaderBuilder::try_new(File::open(&path).unwrap()).unwrap();
+        let keys = file.metadata().file_metadata().key_value_metadata().unwrap().iter();
+        assert_eq!(keys.filter(|entry| entry.key == "coupon_recon.status").count(), usize::from(is_partial_one));
+    }
+    assert!(is_partial(&folder.path().join("absent")).is_err());
+}
+
+#[test]
 fn an_empty_day_is_a_file_with_the_schema() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("p");
