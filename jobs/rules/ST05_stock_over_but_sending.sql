@@ -7,7 +7,7 @@
 -- inputs: stocks, user_coupons
 -- action: Find the channel that still sends; if the stock is really stopped, ask WeChat Pay.
 -- 处理: 找出仍在发券的渠道；如批次确已停止，询问微信支付。
--- row: a stock STOPED or PAUSED in an earlier partition of which coupons were received on a later day, the stock not running again by that day, whose partition is known
+-- row: a stock STOPED or PAUSED in an earlier partition of which coupons were received on a later day, the stock not running again by that day, whose partition is known and has the stock or lacks none
 -- why: {count} coupons received up to {day}, the stock was {state} on {since}
 -- 原因: 截至 {day} 又领取了 {count} 张券，批次在 {since} 已为 {state}
 SELECT c.stock_id AS stock_id,
@@ -32,5 +32,5 @@ LEFT JOIN stocks_history a ON a.stock_id = c.stock_id AND a.dt = c.received_date
 LEFT JOIN (SELECT dt FROM known_days WHERE dataset = 'stocks') k ON k.dt = c.received_date
 WHERE b.stock_state IN ('STOPED', 'PAUSED')
   AND COALESCE(a.stock_state, b.stock_state) IN ('STOPED', 'PAUSED')
-  AND k.dt IS NOT NULL
+  AND (k.dt IS NOT NULL OR a.stock_state IS NOT NULL)
 GROUP BY c.stock_id

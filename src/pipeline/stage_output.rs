@@ -115,8 +115,7 @@ impl<'a> StageOutput<'a> {
         Ok(settled.lines)
     }
 
-    /// Stages the four datacube tables. Those with rows missing are marked, for later nights that cannot ask for the
-    /// oldest of their days again.
+    /// Stages the four datacube tables. Only those with rows missing are marked as partial.
     pub(super) fn stage_datacube(&mut self, it: &Datacube) -> Result<(), Issue> {
         self.stage_marked(&it.account, it);
         self.stage_marked(&it.cards, it);

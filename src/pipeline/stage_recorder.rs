@@ -58,7 +58,7 @@ impl<'a> StageRecorder<'a> {
     ) -> Result<U, Issue> {
         let Harvest { rows, mut issues, notes, intake, inputs } = harvest;
         let mut parts: BTreeMap<_, _> = inputs.into_iter().collect();
-        let provenance = self.provenance(stage, &parts);
+        let provenance = Provenance { is_partial: !issues.is_empty(), ..self.provenance(stage, &parts) };
         let mut output = StageOutput::new(self.staging, self.night.pseudonyms, provenance, intake, notes);
         let left = write(&mut output, rows)?;
         let digest = provenance::of_source(self.night.job, stage, &parts);

@@ -143,12 +143,11 @@ impl Work<'_> {
         Ok(files)
     }
 
-    /// The days on which the datacube left something unanswered. Only its tables have rules that take earlier pulls for
-    /// whole.
+    /// The days on which something was not answered, for the tables with rules that take an earlier day for whole.
     fn mark_partial(&self, files: &mut DayFiles) -> Result<(), Failure> {
         let start = self.night.job.rules.lookback_start(self.plan.date);
         let unreadable = |error: PartitionError| unread(&error, "cannot read a published partition");
-        for dataset in Stage::Datacube.datasets() {
+        for dataset in [Stage::Datacube, Stage::Stocks].into_iter().flat_map(Stage::datasets) {
             let earlier = files.history.get(*dataset).into_iter().flatten().filter(|(date, _)| *date >= start);
             for (date, path) in earlier {
                 if is_partial(path).map_err(unreadable)? {
