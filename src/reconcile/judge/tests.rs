@@ -173,20 +173,27 @@ fn a_refund_break_is_carried_while_the_export_of_the_day_of_a_later_refund_is_mi
 }
 
 /// A case that finds a break, and one in which a day that may have what the break lacks is missing.
-const MISSING_DAYS: [(&str, &str); 21] = [
+const MISSING_DAYS: [(&str, &str); 29] = [
     ("SU07/finds_a_subsidy_kept_after_the_refund", "quiet_while_a_ledger_since_the_payment_is_missing"),
     (
         "SU05/finds_it_without_a_use_while_the_week_before_lies_in_the_look_back",
         "quiet_without_a_use_while_an_export_that_may_have_the_order_is_missing",
     ),
-    ("AO15/finds_a_return_while_the_order_kept_its_discount", "quiet_while_a_bill_that_may_have_the_refund_is_missing"),
     (
-        "AO06/finds_two_live_claims_and_no_other_rule_speaks",
-        "quiet_while_a_bill_that_may_refund_one_of_them_is_missing",
+        "AO15/finds_it_when_only_the_bill_of_a_day_is_missing",
+        "quiet_while_a_day_that_may_have_the_refund_is_known_to_nobody",
     ),
     (
-        "SU02/finds_a_live_order_whose_receipts_were_all_returned",
-        "quiet_while_a_bill_that_may_have_the_refund_is_missing",
+        "AO15/finds_it_when_the_order_is_exported_after_a_night_that_never_was",
+        "quiet_while_an_export_that_may_have_the_refund_is_missing_and_the_order_is_in_no_bill",
+    ),
+    (
+        "AO06/finds_it_when_only_the_bill_of_a_day_is_missing",
+        "quiet_while_a_day_that_may_refund_one_of_them_is_known_to_nobody",
+    ),
+    (
+        "SU02/finds_it_when_only_the_bill_of_a_day_is_missing",
+        "quiet_while_a_day_that_may_have_the_refund_is_known_to_nobody",
     ),
     (
         "SU01/finds_it_while_all_ledgers_since_the_order_are_known",
@@ -220,13 +227,41 @@ const MISSING_DAYS: [(&str, &str); 21] = [
     ("AO02/finds_it_without_a_day_of_use", "quiet_without_a_day_of_use_while_orders_are_missing"),
     ("SU03/finds_two_receipts_of_a_share_nobody_knows", "quiet_while_the_orders_that_may_tell_the_share_are_missing"),
     (
-        "AO14/finds_a_refunded_order_that_alone_claims_the_coupon",
-        "quiet_while_an_export_that_may_claim_the_coupon_is_missing",
+        "AO14/finds_it_without_the_export_of_the_payment_when_the_bill_tells_it_whole",
+        "quiet_while_the_export_of_the_payment_may_have_other_lines",
+    ),
+    (
+        "AO14/finds_it_when_the_coupon_names_the_order_itself",
+        "quiet_while_the_order_it_was_used_for_may_be_in_a_missing_export",
+    ),
+    (
+        "SU01/finds_it_when_only_the_bill_of_a_day_is_missing",
+        "quiet_while_a_day_that_may_have_the_refund_is_known_to_nobody",
+    ),
+    (
+        "SU07/finds_it_without_the_export_of_the_payment_when_the_bill_tells_it_whole",
+        "quiet_while_the_export_of_the_payment_may_have_other_lines",
+    ),
+    (
+        "PM04/finds_it_when_a_later_export_than_the_missing_one_tells_the_order",
+        "quiet_while_the_export_of_the_refund_is_missing",
+    ),
+    (
+        "AO07/finds_it_without_the_export_of_the_use_when_it_was_used_for_this_order",
+        "quiet_while_the_day_after_the_payment_may_have_the_order_it_was_used_for",
+    ),
+    (
+        "AO08/finds_it_without_the_export_of_the_payment_when_it_was_used_for_this_order",
+        "quiet_while_the_line_that_claims_it_may_be_in_a_missing_export",
+    ),
+    (
+        "AO13/finds_it_without_the_export_of_the_use_when_the_coupon_names_the_order_itself",
+        "quiet_while_the_day_after_the_payment_may_have_the_order_it_was_used_for",
     ),
     ("PM01/finds_an_order_of_which_a_line_changed", "quiet_while_the_export_that_may_have_other_lines_is_missing"),
     (
-        "AO05/finds_the_one_claim_that_a_later_export_repeats",
-        "quiet_while_an_export_that_may_claim_the_coupon_is_missing",
+        "AO05/finds_it_without_the_export_of_the_payment_when_it_was_used_for_this_order",
+        "quiet_while_the_order_it_was_used_for_may_be_in_a_missing_export",
     ),
 ];
 
