@@ -5,7 +5,7 @@ use std::io;
 use arrow::error::ArrowError;
 use rust_xlsxwriter::XlsxError;
 
-use super::WORKBOOK;
+use super::files::WORKBOOK;
 use crate::dataset::partition::PartitionError;
 
 /// Why the pack could not be written.

@@ -8,6 +8,7 @@ mod csv_file;
 mod discrepancies;
 mod error;
 mod figures;
+mod files;
 mod flow;
 mod gate;
 mod html;
@@ -32,6 +33,7 @@ use std::io::{self, Seek, Write};
 pub(crate) use coupon::CouponColumns;
 pub use error::ReportError;
 pub use figures::Summary;
+pub use files::PAGE;
 pub use flow::{CouponEnd, FlowLine, FlowTally, OrderEnd, SubsidyEnd};
 pub use gate::{Gate, GateError};
 pub use input::{PackInput, RuleTexts};
@@ -62,12 +64,3 @@ pub trait Shelf {
 pub fn tables() -> [&'static Table; 5] {
     [&summary::TABLE, &discrepancies::TABLE, &associated_orders::TABLE, &subsidies::TABLE, &quarantine::TABLE]
 }
-
-/// The file of the pack that a person opens first.
-pub const PAGE: &str = "report.html";
-/// The tables as sheets.
-const WORKBOOK: &str = "reconciliation.xlsx";
-/// The figures of the night, for programs.
-const FIGURES: &str = "summary.json";
-/// The digests of all other files, as `sha256sum` writes them.
-const SUMS: &str = "SHA256SUMS";

@@ -14,15 +14,14 @@ use super::coupon_breaks::{BreakIndex, CouponBreaks};
 use super::csv_file::CsvFile;
 use super::error::ReportError;
 use super::figures::Summary;
+use super::files::{FIGURES, PAGE, SUMS, WORKBOOK};
 use super::flow::Flow;
 use super::input::PackInput;
 use super::shared_amounts::{Share, SharedAmounts};
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
 use super::workbook::{Book, OpenTable};
-use super::{
-    FIGURES, PAGE, SUMS, Shelf, WORKBOOK, associated_orders, discrepancies, html, quarantine, subsidies, summary,
-};
+use super::{Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;

@@ -12,10 +12,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::figures::Summary;
+use super::files::{FIGURES, SUMS, WORKBOOK};
 use super::flow::{CouponEnd, OrderEnd, SubsidyEnd};
 use super::input::PackInput;
 use super::trend::TrendDay;
-use super::{FIGURES, SUMS, WORKBOOK};
 use crate::dataset::status::RunStatus;
 use crate::job::Language;
 use crate::money::Fen;
