@@ -218,7 +218,8 @@ mod tests {
         know("orders", &[16, 17, 19]);
         know("refunds", &[15, 16, 17, 19]);
         know("stocks", &[15, 16, 17, 18, 19]);
-        files.day = ["orders", "refunds", "stocks", "payments"].map(|dataset| (dataset.to_owned(), dataset.into())).into();
+        files.day =
+            ["orders", "refunds", "stocks", "payments"].map(|dataset| (dataset.to_owned(), dataset.into())).into();
         let mut terms = Terms::default();
         terms.rules.lookback_days = 7;
         let gaps = gaps(&terms, &files).unwrap().collect().unwrap();
