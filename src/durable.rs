@@ -42,15 +42,32 @@ pub fn write_new(path: &Path, beside: &Path, bytes: &[u8]) -> io::Result<bool> {
     file.write_all(bytes)?;
     file.sync_all()?;
     reached(Step::Staged, path);
-    // Unlike a rename, a link does not replace.
-    let is_new = match fs::hard_link(beside, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => false,
-        linked => linked.map(|()| true)?,
-    };
+    let is_new = name_if_free(beside, path)?;
     reached(Step::Renamed, path);
     remove_file(beside)?;
+    sync_folder(path.parent().expect("a file has a folder"))?;
     Ok(is_new)
 }
+
+/// Gives a file that is already synced the name `to`, perhaps beside its own; false if a file has it.
+fn name_if_free(from: &Path, to: &Path) -> io::Result<bool> {
+    let mut named = NAMING.iter().map(|name| name(from, to));
+    let is_known = |named: &rustix::io::Result<()>| {
+        !matches!(named, Err(Errno::PERM | Errno::NOSYS | Errno::OPNOTSUPP | Errno::INVAL))
+    };
+    match named.find(is_known).unwrap_or(Err(Errno::OPNOTSUPP)) {
+        Err(Errno::EXIST) => Ok(false),
+        named => Ok(named.map(|()| true)?),
+    }
+}
+
+/// Ways to name a file that replace none, the next for a file system that lacks the former: a link; a rename that does not
+/// replace; and where there is neither, a look before the rename, which two at once may both pass.
+const NAMING: [fn(&Path, &Path) -> rustix::io::Result<()>; 3] = [
+    |from, to| rustix::fs::link(from, to),
+    |from, to| rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE),
+    |from, to| if to.exists() { Err(Errno::EXIST) } else { rustix::fs::rename(from, to) },
+];
 
 /// `write_file` for contents that are not held in memory: `write` writes all of them.
 pub fn write_with(
@@ -162,6 +179,17 @@ mod tests {
         let written = [b"one", b"two"].map(|bytes| write_new(&path, &beside, bytes).unwrap());
         assert_eq!((written, fs::read(&path).unwrap()), ([true, false], b"one".to_vec()));
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside it");
+    }
+
+    #[test]
+    fn no_way_to_name_a_file_takes_the_name_of_another() {
+        for name in NAMING {
+            let folder = tempfile::tempdir().unwrap();
+            let [one, two, place] = ["one", "two", "place"].map(|name| folder.path().join(name));
+            [&one, &two].into_iter().for_each(|path| fs::write(path, path.to_str().unwrap()).unwrap());
+            assert_eq!([name(&one, &place), name(&two, &place)], [Ok(()), Err(Errno::EXIST)]);
+            assert_eq!(fs::read_to_string(&place).unwrap(), one.to_str().unwrap());
+        }
     }
 
     #[test]
