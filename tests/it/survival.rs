@@ -8,6 +8,24 @@ const WALLETS: &str = "/v3/marketing/busifavor/users/";
 /// More pages of wallets than are in flight at once: the journal has some when the next is asked for.
 const SOME_PAGES: u64 = 40;
 
+/// Ignores that its terminal hangs up from the start, as with `nohup`.
+const IGNORING: [&str; 3] = ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""];
+/// Does not, even if whoever runs these tests does (`nohup make test`), which a shell could not undo.
+const HEEDING: [&str; 3] = [
+    "python3",
+    "-c",
+    "import os, signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])",
+];
+
+/// Starts a night as a program that becomes it.
+fn start_by([program, arguments @ ..]: &[&str; 3], shop: &Shop, wechat: &Wechat) -> Child {
+    let night = shop.run_command(wechat, &["--date", "2026-11-18"]);
+    let mut command = Command::new(program);
+    command.args(arguments).arg(night.get_program()).args(night.get_args());
+    command.current_dir(night.get_current_dir().unwrap()).stdin(Stdio::null()).stdout(Stdio::piped());
+    command.stderr(Stdio::piped()).spawn().unwrap()
+}
+
 fn start(shop: &Shop, wechat: &Wechat) -> Child {
     shop.run_command(wechat, &["--date", "2026-11-18"]).spawn().unwrap()
 }
@@ -37,7 +55,7 @@ fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
         let shop = Shop::of_seed(22);
         let wechat = shop.serve(None);
         let stall = wechat.stall(WALLETS, SOME_PAGES);
-        let mut child = start(&shop, &wechat);
+        let mut child = start_by(&HEEDING, &shop, &wechat);
         stall.wait_for(&mut child);
         send(signal, &child);
         let ending = Ending::of(child.wait_with_output().unwrap());
@@ -68,12 +86,7 @@ fn a_night_that_is_to_outlive_its_terminal_does() {
     let shop = Shop::of_seed(22);
     let wechat = shop.serve(None);
     let stall = wechat.stall(WALLETS, SOME_PAGES);
-    let night = shop.run_command(&wechat, &["--date", "2026-11-18"]);
-    // As `nohup` does: the signal is ignored from the start.
-    let mut command = Command::new("sh");
-    command.args(["-c", "trap '' HUP; exec \"$0\" \"$@\""]).arg(night.get_program()).args(night.get_args());
-    command.current_dir(night.get_current_dir().unwrap()).stdin(Stdio::null()).stdout(Stdio::piped());
-    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = start_by(&IGNORING, &shop, &wechat);
     stall.wait_for(&mut child);
     send("HUP", &child);
     stall.end();
