@@ -58,15 +58,15 @@ pub struct Failure {
     pub chain: Vec<String>,
     /// What to change, naming the job-file key.
     pub hint: Option<String>,
-    /// True when another run holds what this one needed: observers are notified by that run, not by
-    /// this one.
-    pub is_told_elsewhere: bool,
+    /// True when observers are not notified: another run holds what this one needed and notifies them, or the lake, where what
+    /// they were told is kept, is another job's.
+    pub is_untold: bool,
 }
 
 impl Failure {
     /// A failure described by one sentence.
     pub fn new(code: ExitCode, what: impl Into<String>) -> Failure {
-        Failure { code, chain: vec![what.into()], hint: None, is_told_elsewhere: false }
+        Failure { code, chain: vec![what.into()], hint: None, is_untold: false }
     }
 
     /// A failure caused by an error, with the error's own causes.
@@ -79,13 +79,13 @@ impl Failure {
     /// A failure described by an error and its causes.
     pub fn of_error(code: ExitCode, error: &dyn Error) -> Failure {
         let chain = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
-        Failure { code, chain, hint: None, is_told_elsewhere: false }
+        Failure { code, chain, hint: None, is_untold: false }
     }
 
-    /// Marks a failure that another run will report.
+    /// Marks a failure that observers are not notified of.
     #[must_use]
-    pub fn told_elsewhere(self) -> Failure {
-        Failure { is_told_elsewhere: true, ..self }
+    pub fn untold(self) -> Failure {
+        Failure { is_untold: true, ..self }
     }
 
     /// Adds a hint.

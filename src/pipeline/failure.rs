@@ -90,7 +90,7 @@ fn code_of_disk(error: &io::Error) -> ExitCode {
 pub(super) fn store_failed(error: &StoreError, what: &str) -> Failure {
     let failure = Failure::caused_by(store_code(error), what, error).hinting(error.hint());
     match error {
-        StoreError::Held(_) | StoreError::Lost(_) => failure.told_elsewhere(),
+        StoreError::Held(_) | StoreError::Lost(_) => failure.untold(),
         _ => failure,
     }
 }
@@ -190,7 +190,7 @@ pub(super) fn unmatched(error: &ReconcileError) -> Failure {
         ReconcileError::ScriptNotRun { .. } => {
             Failure::new(ExitCode::TryLater, format!("{error}; nothing was published"))
                 .hinting("`spark-submit` the script that `--emit-script` wrote; `--wait 2h` waits for its end")
-                .told_elsewhere()
+                .untold()
         }
         ReconcileError::OtherScript { .. } => Failure::new(ExitCode::Usage, format!("{error}; nothing was published"))
             .hinting("the night, its rules or its sources have changed since: write the script again and run it"),

@@ -140,7 +140,7 @@ fn take_lock(lake: &Lake, job: &str, run: &HolderRun<'_>) -> Result<LakeLock, Fa
     LakeLock::take(&path, &told(run)).map_err(|error| match &error {
         LockError::Held(_) => Failure::new(ExitCode::TryLater, error.to_string())
             .hinting("wait for it to end; `run --wait 10m` does so by itself")
-            .told_elsewhere(),
+            .untold(),
         LockError::Io(io) => disk(io, "cannot lock the lake"),
     })
 }

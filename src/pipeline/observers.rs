@@ -151,7 +151,7 @@ pub async fn tell_night(
     began_at: DateTime<Utc>,
     result: &Result<NightOutcome, Failure>,
 ) {
-    if result.as_ref().is_err_and(|failure| failure.is_told_elsewhere) {
+    if result.as_ref().is_err_and(|failure| failure.is_untold) {
         return;
     }
     if let Err(error) = write_metrics(job, world, began_at, result) {

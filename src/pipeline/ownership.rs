@@ -42,7 +42,8 @@ fn refuse(job: &Job, lake: &Lake, owner: Option<&str>) -> Result<(), Failure> {
     let hint = format!(
         "give this job a lake of its own (`job.lake`); if it is the same job under a new name, write `formerly = \"{owner}\"` in `[job]`"
     );
-    Err(Failure::new(ExitCode::Usage, what).hinting(hint))
+    // What observers remember is kept in the lake, which is not ours.
+    Err(Failure::new(ExitCode::Usage, what).hinting(hint).untold())
 }
 
 fn unknown_owner(error: &std::io::Error) -> Failure {

@@ -50,6 +50,7 @@ fn a_job_of_another_name_is_refused_before_it_touches_the_lake_and_may_read_it()
     assert_eq!(plan.code, 0, "{}", plan.stderr);
     let (before, asked) = (lake(&shop), wechat.counts().total);
     call(&shop, "tea", None);
+    shop.edit("job.toml", |text| text + "\n[metrics]\ntextfile = \"night.prom\"\n");
     assert_refused(&shop.run(&wechat, &NEXT), "ruiyun-coffee");
     assert_refused(&shop.run(&wechat, &[NEXT[0], NEXT[1], "--dry-run"]), "ruiyun-coffee");
     assert_refused(&shop.program(&["plan", "job.toml", NIGHT[0], NIGHT[1], "--out", "other.json"]), "ruiyun-coffee");
