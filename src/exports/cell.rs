@@ -22,6 +22,16 @@ const TOTALS: [&str; 6] = ["合计", "总计", "小计", "汇总", "total", "tot
 /// An id as text, without the guards that keep spreadsheets from converting it to a number.
 pub(super) fn id(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = unguarded(cell);
+    if is_plain(text) { Ok(Cow::Borrowed(text)) } else { doubtful_id(text) }
+}
+
+/// Whether there is nothing to doubt about an id: all its characters are letters, digits, `-` and `_` of ASCII.
+fn is_plain(text: &str) -> bool {
+    // Without an early end, so that the compiler looks at many bytes at a time.
+    text.bytes().fold(true, |is_plain, byte| is_plain & (byte.is_ascii_alphanumeric() | matches!(byte, b'-' | b'_')))
+}
+
+fn doubtful_id(text: &str) -> Result<Cow<'_, str>, String> {
     if is_scientific(text) {
         return Err("a spreadsheet turned this id into a number and lost digits: export again with the column as text, or straight from the till without a spreadsheet"
             .to_owned());
@@ -48,8 +58,8 @@ pub(super) fn is_invisible(sign: char) -> bool {
 /// The number of an order. A line of totals has a word instead.
 pub(super) fn order_number(cell: &str) -> Result<Cow<'_, str>, String> {
     let text = required_id(cell)?;
-    let word = text.trim_end_matches([':', '：']).trim_end().to_lowercase();
-    match TOTALS.contains(&word.as_str()) {
+    let word = text.trim_end_matches([':', '：']).trim_end();
+    match TOTALS.iter().any(|total| total.eq_ignore_ascii_case(word)) {
         true => Err("a line of totals, not an order: export without it".to_owned()),
         false => Ok(text),
     }
@@ -175,6 +185,13 @@ fn explained(error: &str, unit: AmountUnit) -> String {
 /// Removes what keeps a spreadsheet from parsing a number: a back-tick (WeChat's own bills), an apostrophe, a tab,
 /// `="…"`.
 fn unguarded(cell: &str) -> &str {
+    // Nearly every cell begins and ends with a letter or a digit.
+    if let [first, .., last] = cell.as_bytes()
+        && first.is_ascii_alphanumeric()
+        && last.is_ascii_alphanumeric()
+    {
+        return cell;
+    }
     let text = cell.trim();
     let text = text.strip_prefix("=\"").and_then(|rest| rest.strip_suffix('"')).unwrap_or(text);
     // Twice, if one program guarded what another had guarded before.

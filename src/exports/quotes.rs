@@ -17,13 +17,18 @@ pub(super) struct Flaw {
 }
 
 /// The first fault of a row; an unclosed quote takes precedence.
-pub(super) fn flaw(raw: &str, delimiter: u8) -> Option<Flaw> {
-    let row = raw.as_bytes();
+pub(super) fn flaw(row: &[u8], delimiter: u8) -> Option<Flaw> {
     spans(row, delimiter).find(|span| span.is_flawed(row, delimiter))?;
     let open = spans(row, delimiter).find(|span| span.closed.is_none());
     let span = open.or_else(|| spans(row, delimiter).find(|span| span.is_flawed(row, delimiter)))?;
-    let swallows = span.closed.is_none() || raw.trim_end_matches(['\r', '\n']).contains(['\r', '\n']);
+    let swallows = span.closed.is_none() || has_inner_line_end(row);
     Some(Flaw { place: place(row, delimiter, &span), opened: span.opened, closed: span.closed, swallows })
+}
+
+/// Whether a line ends before the end of the row.
+fn has_inner_line_end(row: &[u8]) -> bool {
+    let is_end = |byte: &u8| matches!(byte, b'\r' | b'\n');
+    row.iter().rev().skip_while(|byte| is_end(byte)).any(is_end)
 }
 
 /// A quoted span of a row.
@@ -69,7 +74,7 @@ mod tests {
     use super::*;
 
     fn flaw_of(raw: &str) -> Option<(usize, usize, Option<usize>, bool)> {
-        flaw(raw, b',').map(|flaw| (flaw.place, flaw.opened, flaw.closed, flaw.swallows))
+        flaw(raw.as_bytes(), b',').map(|flaw| (flaw.place, flaw.opened, flaw.closed, flaw.swallows))
     }
 
     #[test]
@@ -79,7 +84,7 @@ mod tests {
         {
             assert_eq!(flaw_of(raw), None, "{raw:?}");
         }
-        assert_eq!(flaw("a;\"b\";c", b';'), None);
+        assert_eq!(flaw(b"a;\"b\";c", b';'), None);
     }
 
     #[test]
@@ -106,9 +111,9 @@ mod tests {
             let mut writer = csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).from_writer(Vec::new());
             writer.write_record(&cells).unwrap();
             let mut text = String::from_utf8(writer.into_inner().unwrap()).unwrap();
-            prop_assert_eq!(flaw(&text, b','), None);
+            prop_assert_eq!(flaw(text.as_bytes(), b','), None);
             text.insert(at.index(text.len() - 1), '"');
-            prop_assert!(flaw(&text, b',').is_some(), "{}", text);
+            prop_assert!(flaw(text.as_bytes(), b',').is_some(), "{}", text);
         }
 
         /// The cells are those of the csv crate: written back they give the same text, if there is no flaw.
@@ -122,7 +127,7 @@ mod tests {
                 let end = usize::try_from(reader.position().byte()).unwrap();
                 let text = raw[start..end].trim_start_matches('\n');
                 start = end;
-                if flaw(text, b',').is_none() {
+                if flaw(text.as_bytes(), b',').is_none() {
                     let quoted = text.matches('"').count();
                     let kept: usize = record.iter().map(|cell| cell.matches('"').count()).sum();
                     let stretches = spans(text.as_bytes(), b',').count();

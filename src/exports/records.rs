@@ -1,10 +1,9 @@
 //! Streams records of delimited text, each with its physical line and its original text. Holds only the
-//! current row and the read-ahead buffer.
+//! current row and a read buffer.
 
 use std::io::{self, Read};
 use std::ops::Range;
 
-use super::quotes::{self, Flaw};
 use super::row::Row;
 use super::text::line_ends;
 
@@ -17,7 +16,6 @@ const BUFFER_BYTES: usize = 64 << 10;
 #[derive(Debug)]
 pub(super) struct Records<R> {
     reader: csv::Reader<Recent<R>>,
-    delimiter: u8,
     line: u64,
     /// Offset up to which line ends are counted.
     counted: u64,
@@ -31,7 +29,7 @@ impl<R: Read> Records<R> {
             .delimiter(delimiter)
             .buffer_capacity(BUFFER_BYTES)
             .from_reader(Recent { text, kept: Vec::new(), base: 0, needed: 0 });
-        Records { reader, delimiter, line: 1, counted: 0 }
+        Records { reader, line: 1, counted: 0 }
     }
 
     /// Reads the next record into `row`; `false` at the end.
@@ -46,17 +44,12 @@ impl<R: Read> Records<R> {
         let blank = recent.between(before..after).iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let start = before + blank as u64;
         row.raw.clear();
-        row.raw.push_str(recent.text(start..after));
+        row.raw.extend_from_slice(recent.between(start..after));
         self.count_to(start);
         row.line = self.line;
         // The byte after a carriage return decides whether it ends a line by itself.
         self.count_to(after.saturating_sub(1).max(start));
         Ok(true)
-    }
-
-    /// The fault in the quotes of the last row, if any.
-    pub(super) fn flaw(&self, row: &Row) -> Option<Flaw> {
-        quotes::flaw(&row.raw, self.delimiter)
     }
 
     /// The line up to which records were read.
@@ -109,10 +102,6 @@ impl<R> Recent<R> {
     fn between(&self, place: Range<u64>) -> &[u8] {
         let index = |offset: u64| usize::try_from(offset - self.base).expect("what is kept fits into memory");
         &self.kept[index(place.start)..index(place.end)]
-    }
-
-    fn text(&self, place: Range<u64>) -> &str {
-        std::str::from_utf8(self.between(place)).expect("decoded text is cut between characters")
     }
 }
 

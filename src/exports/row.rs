@@ -60,8 +60,8 @@ pub(super) struct Row {
     pub(super) line: u64,
     /// Its cells, as many as the header has.
     pub(super) cells: StringRecord,
-    /// Its original text; empty for typed formats.
-    pub(super) raw: String,
+    /// The bytes of its original text; empty for typed formats.
+    pub(super) raw: Vec<u8>,
     /// Cells that are empty only because their value is lost.
     lost: Vec<(usize, Lost)>,
 }
@@ -108,10 +108,11 @@ impl Row {
 
     /// The row as written in the file.
     pub(super) fn raw(&self) -> Cow<'_, str> {
-        match self.raw.is_empty() {
-            true => Cow::Owned(self.cells.iter().collect::<Vec<_>>().join("\t")),
-            false => Cow::Borrowed(self.raw.trim_end_matches(['\r', '\n'])),
+        if self.raw.is_empty() {
+            return Cow::Owned(self.cells.iter().collect::<Vec<_>>().join("\t"));
         }
+        let text = std::str::from_utf8(&self.raw).expect("decoded text is cut between characters");
+        Cow::Borrowed(text.trim_end_matches(['\r', '\n']))
     }
 }
 

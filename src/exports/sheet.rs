@@ -11,10 +11,9 @@ use super::cell;
 use super::error::{ExportError, MissingColumn};
 use super::found::{self, Found};
 use super::hashing::{ExportFile, Hashing};
-use super::quotes::Flaw;
-use super::read_ahead::ReadAhead;
-use super::records::Records;
+use super::quotes::{self, Flaw};
 use super::row::{Fault, Row, TypedRow};
+use super::rows_ahead::{Broken, RowsAhead};
 use super::text::{Decoded, line_ends};
 
 /// An export file that is being read.
@@ -29,8 +28,8 @@ pub(super) struct Sheet {
 }
 
 enum Body {
-    /// Delimited text after its header, and its file.
-    Text { records: Box<Records<ReadAhead<Decoded<Hashing<File>>>>>, found: Found },
+    /// Delimited text after its header, what separates its cells, and its file.
+    Text { rows: RowsAhead<Decoded<Hashing<File>>>, delimiter: u8, found: Found },
     /// Cells of a typed format after the header, the line of the next row, and the file.
     Cells { cells: Cells, line: u64, file: ExportFile },
 }
@@ -74,16 +73,16 @@ impl Sheet {
     /// Opens delimited text.
     pub(super) fn delimited(found: &Found, encoding: &'static Encoding, delimiter: u8) -> Result<Sheet, ExportError> {
         let file = File::open(&found.path).map_err(|source| found::refused(&found.path, source))?;
-        let damaged = |error| unreadable(found, 0, error);
+        let damaged = |source| unreadable(found, Broken { line: 0, source });
         let text = Decoded::new(&found.name, Hashing::new(file), encoding).map_err(damaged)?;
-        let mut records = Box::new(Records::new(ReadAhead::start(text), delimiter));
+        let mut rows = RowsAhead::start(text, delimiter);
         let mut first = Row::default();
-        if !records.next(&mut first).map_err(damaged)? {
+        if !rows.next(&mut first).map_err(|broken| damaged(broken.source))? {
             let why = "is empty: it does not even have a header".to_owned();
             return Err(ExportError::Format { file: found.name.clone(), why });
         }
         let header = first.cells.iter().map(|cell| header_text(cell).to_owned()).collect();
-        let body = Body::Text { records, found: found.clone() };
+        let body = Body::Text { rows, delimiter, found: found.clone() };
         let sheet = Sheet { name: found.name.clone(), header, worksheets: Vec::new(), body };
         match sheet.flaw(&first) {
             Some(flaw) => Err(sheet.torn(&first, &flaw)),
@@ -153,8 +152,8 @@ impl Sheet {
     pub(super) fn finish(self) -> Result<ExportFile, ExportError> {
         match self.body {
             Body::Cells { file, .. } => Ok(file),
-            Body::Text { records, found } => {
-                let file = records.into_text().into_source().into_source().finish(&self.name);
+            Body::Text { rows, found, .. } => {
+                let file = rows.into_text().into_source().finish(&self.name);
                 file.map_err(|source| found::refused(&found.path, source))
             }
         }
@@ -193,7 +192,7 @@ impl Sheet {
 
     fn flaw(&self, row: &Row) -> Option<Flaw> {
         match &self.body {
-            Body::Text { records, .. } => records.flaw(row),
+            Body::Text { delimiter, .. } => quotes::flaw(&row.raw, *delimiter),
             Body::Cells { .. } => None,
         }
     }
@@ -207,7 +206,7 @@ impl Sheet {
     /// An error of the whole file, when a quote makes its rows ambiguous.
     fn torn(&self, row: &Row, flaw: &Flaw) -> ExportError {
         let column = self.header.get(flaw.place).map(|header| format!(", column `{header}`")).unwrap_or_default();
-        let line_of = |at: usize| row.line + line_ends(&row.raw.as_bytes()[..at], None);
+        let line_of = |at: usize| row.line + line_ends(&row.raw[..at], None);
         let end = match flaw.closed {
             Some(closed) => format!("is closed in line {} before more text", line_of(closed)),
             None => "is never closed".to_owned(),
@@ -237,9 +236,7 @@ impl Sheet {
 impl Body {
     fn next(&mut self, row: &mut Row) -> Result<bool, ExportError> {
         match self {
-            Body::Text { records, found } => {
-                records.next(row).map_err(|error| unreadable(found, records.line(), error))
-            }
+            Body::Text { rows, found, .. } => rows.next(row).map_err(|broken| unreadable(found, broken)),
             Body::Cells { cells, line, .. } => {
                 let Some(cells) = cells.next() else { return Ok(false) };
                 row.fill(*line, cells?);
@@ -252,8 +249,8 @@ impl Body {
 
 /// Errors of decoding pass through readers as an `io::Error`, and so does a row without an end after `line`; the
 /// rest is from the system.
-fn unreadable(found: &Found, line: u64, error: io::Error) -> ExportError {
-    match error.downcast::<ExportError>() {
+fn unreadable(found: &Found, Broken { line, source }: Broken) -> ExportError {
+    match source.downcast::<ExportError>() {
         Ok(told) => told,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
             ExportError::Format { file: found.name.clone(), why: format!("has, after line {line}, {error}") }

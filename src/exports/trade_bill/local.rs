@@ -9,12 +9,12 @@ use chrono::NaiveDate;
 
 use super::bill::{TradeBill, read};
 use super::error::BillError;
+use super::read_ahead::ReadAhead;
 use super::row::Entry;
 use super::unpacked::Unpacked;
 use crate::exports::error::ExportError;
 use crate::exports::found::{self, Found};
 use crate::exports::hashing::{ExportFile, Hashing};
-use crate::exports::read_ahead::ReadAhead;
 use crate::job::PathPattern;
 
 /// A bill and its file.

@@ -6,6 +6,7 @@ mod column;
 mod error;
 mod lines;
 mod local;
+mod read_ahead;
 mod row;
 mod trailer;
 mod unpacked;
