@@ -6,8 +6,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, BooleanBuilder, Date32Array, Date32Builder, Int64Array, Int64Builder, RecordBatch,
-    StringArray, StringBuilder, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
+    Array, ArrayRef, BinaryBuilder, BooleanArray, BooleanBuilder, Date32Array, Date32Builder, Int64Array, Int64Builder,
+    RecordBatch, StringArray, TimestampMicrosecondArray, TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
@@ -80,7 +80,8 @@ struct Column {
 
 #[derive(Debug)]
 enum Builder {
-    Text(StringBuilder),
+    /// Bytes, which are checked to be text a batch at a time.
+    Text(BinaryBuilder),
     Integer(Int64Builder),
     Flag(BooleanBuilder),
     Date(Date32Builder),
@@ -99,7 +100,7 @@ impl Column {
     /// A column that is not part of the key.
     fn of(column: &contract::Column) -> Column {
         let builder = match column.kind {
-            ColumnKind::Text => Builder::Text(StringBuilder::new()),
+            ColumnKind::Text => Builder::Text(BinaryBuilder::new()),
             ColumnKind::Integer => Builder::Integer(Int64Builder::new()),
             ColumnKind::Date => Builder::Date(Date32Builder::new()),
             ColumnKind::Instant => Builder::Instant(TimestampMicrosecondBuilder::new().with_timezone("UTC")),
@@ -112,12 +113,12 @@ impl Column {
     fn append(&mut self, cells: &mut Unpacker<'_>, pseudonyms: &Pseudonyms) {
         let nullable = self.nullable;
         match &mut self.builder {
-            Builder::Text(builder) if self.is_key => builder.append_value(cells.key_text()),
+            Builder::Text(builder) if self.is_key => builder.append_value(cells.key_text_bytes()),
             Builder::Text(builder) if self.is_personal => {
                 builder.append_option(cells.maybe_text().map(|raw| pseudonyms.publish(raw)));
             }
-            Builder::Text(builder) if nullable => builder.append_option(cells.maybe_text()),
-            Builder::Text(builder) => builder.append_value(cells.text()),
+            Builder::Text(builder) if nullable => builder.append_option(cells.maybe_text_bytes()),
+            Builder::Text(builder) => builder.append_value(cells.text_bytes()),
             Builder::Integer(builder) if nullable => builder.append_option(cells.maybe_integer()),
             Builder::Integer(builder) => builder.append_value(cells.integer()),
             Builder::Flag(builder) => builder.append_option(cells.maybe_flag()),
@@ -131,7 +132,9 @@ impl Column {
 impl Builder {
     fn finish(&mut self) -> ArrayRef {
         match self {
-            Builder::Text(builder) => Arc::new(builder.finish()),
+            Builder::Text(builder) => {
+                Arc::new(StringArray::try_from_binary(builder.finish()).expect("what was packed as text is text"))
+            }
             Builder::Integer(builder) => Arc::new(builder.finish()),
             Builder::Flag(builder) => Arc::new(builder.finish()),
             Builder::Date(builder) => Arc::new(builder.finish()),

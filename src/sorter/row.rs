@@ -284,22 +284,40 @@ impl<'r> Unpacker<'r> {
 
     /// The next string of the key.
     pub fn key_text(&mut self) -> Cow<'r, str> {
+        match self.key_text_bytes() {
+            Cow::Borrowed(text) => Cow::Borrowed(utf8(text)),
+            Cow::Owned(text) => Cow::Owned(utf8(&text).to_owned()),
+        }
+    }
+
+    /// The bytes of the next string of the key, for a caller who collects many and checks them at once.
+    pub fn key_text_bytes(&mut self) -> Cow<'r, [u8]> {
         let end = memchr(END, self.key).expect("a text of the key ends");
         let text = &self.key[..end];
         self.key = &self.key[end + 1..];
-        if memchr(ESCAPE, text).is_some() { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(utf8(text)) }
+        if memchr(ESCAPE, text).is_some() { Cow::Owned(unescaped(text)) } else { Cow::Borrowed(text) }
     }
 
     /// A string.
     pub fn text(&mut self) -> &'r str {
+        utf8(self.text_bytes())
+    }
+
+    /// The bytes of a string.
+    pub fn text_bytes(&mut self) -> &'r [u8] {
         let length = self.length();
-        utf8(self.take(length))
+        self.take(length)
     }
 
     /// An optional string.
     pub fn maybe_text(&mut self) -> Option<&'r str> {
+        self.maybe_text_bytes().map(utf8)
+    }
+
+    /// The bytes of an optional string.
+    pub fn maybe_text_bytes(&mut self) -> Option<&'r [u8]> {
         let length = self.length().checked_sub(1)?;
-        Some(utf8(self.take(length)))
+        Some(self.take(length))
     }
 
     /// An integer.
@@ -405,7 +423,7 @@ fn utf8(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("what was packed as text is text")
 }
 
-fn unescaped(text: &[u8]) -> String {
+fn unescaped(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
@@ -414,5 +432,5 @@ fn unescaped(text: &[u8]) -> String {
             byte => *byte,
         });
     }
-    utf8(&bytes).to_owned()
+    bytes
 }
