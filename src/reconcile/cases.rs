@@ -214,11 +214,20 @@ mod tests {
     }
 
     #[test]
-    fn the_rules_of_this_project_find_their_cases_beside_their_folder() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/rules");
-        let outcomes = test_folder(&dir).unwrap();
-        let tested: BTreeSet<_> = outcomes.iter().filter_map(|it| Some(it.name.split_once('/')?.0)).collect();
-        assert_eq!(tested.len(), Rules::built_in().iter().count());
+    fn a_folder_of_cases_alone_tests_the_built_in_rules_of_their_names() {
+        let folder = tempfile::tempdir().unwrap();
+        for case in ["finds_a_used_coupon", "quiet_for_a_sended_one"] {
+            let (case, is_used) = (folder.path().join("AO01").join(case), case.starts_with("finds"));
+            std::fs::create_dir_all(&case).unwrap();
+            let (state, found) = if is_used { ("USED", "S1,A\n") } else { ("SENDED", "") };
+            let coupon = format!("stock_id,coupon_code,coupon_state,use_time\nS1,A,{state},2026-11-20 09:00:00\n");
+            std::fs::write(case.join("user_coupons.csv"), coupon).unwrap();
+            std::fs::write(case.join("expected.csv"), format!("stock_id,coupon_code\n{found}")).unwrap();
+        }
+        let outcomes = test_folder(folder.path()).unwrap();
+        assert!(outcomes.iter().all(|it| it.problem.is_none()), "{outcomes:?}");
+        let names: Vec<_> = outcomes.into_iter().map(|it| it.name).collect();
+        assert_eq!(names, ["AO01/finds_a_used_coupon", "AO01/quiet_for_a_sended_one"]);
     }
 
     #[test]
@@ -259,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_rule_finds_what_it_should_and_stays_quiet_otherwise() {
-        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/rules");
+        let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("jobs/rules");
         let outcomes = test_folder(&dir).unwrap();
         let problems: String = outcomes
             .iter()

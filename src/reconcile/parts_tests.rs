@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use arrow::array::RecordBatch;
+
 use super::decisions::Decisions;
 use super::files::{DayFiles, Shortfall};
 use super::fixture::{Fixture, folders, name_of};
@@ -28,16 +30,19 @@ pub(super) fn in_parts(files: &DayFiles, folder: &Path, rows: usize) -> DayFiles
     cut
 }
 
+/// The first of the parts of a file; the file itself if it has too few rows for two.
 fn recut(dataset: &str, file: &Path, folder: &Path, rows: usize) -> PathBuf {
+    let batches: Vec<_> = Batches::open(file, None, partition::ROWS_PER_BATCH).unwrap().map(Result::unwrap).collect();
+    if batches.iter().map(RecordBatch::num_rows).sum::<usize>() <= rows {
+        return file.to_owned();
+    }
     std::fs::create_dir_all(folder).unwrap();
     let first = folder.join(parts::FIRST);
     let limit = PartLimit::of_rows(rows);
     let mut writer = Writer::create(&first, contract::contract(dataset), &Provenance::default(), limit).unwrap();
-    for batch in Batches::open(file, None, partition::ROWS_PER_BATCH).unwrap() {
-        writer.write(&batch.unwrap()).unwrap();
-    }
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
     let written = writer.finish().unwrap();
-    assert_eq!(parts::of(&first).unwrap().len(), written.len());
+    assert!(written.len() > 1 && parts::of(&first).unwrap().len() == written.len());
     first
 }
 
