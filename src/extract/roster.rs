@@ -20,7 +20,7 @@ use crate::exports::roster_file::{Openid, read};
 use crate::exports::{Export, ExportError};
 use crate::job::{Refresh, WalletSettings};
 use crate::journal::Mode;
-use crate::record::{Break, BreakStatus, CouponEvent, Record, UserCoupon};
+use crate::record::{Break, BreakStatus, CouponEvent, Record, UserCoupon, coupon_state};
 use crate::sorter::{JoinSide, Jotting, Kept, PackedRow, Sorted, Sorter};
 
 /// Tonight's wallets.
@@ -187,7 +187,7 @@ row_type! {
 fn has_expired(coupon: &Usable<'_>, date: NaiveDate) -> bool {
     let expires = coupon.expire_time.map(business_day);
     let is_due = |day| day == date.to_epoch_days() || (coupon.verified_date < day && day < date.to_epoch_days());
-    coupon.coupon_state == Some("SENDED") && expires.is_some_and(is_due)
+    coupon.coupon_state == Some(coupon_state::SENDED) && expires.is_some_and(is_due)
 }
 
 row_type! {

@@ -13,6 +13,7 @@ use super::order_book::{LineAmounts, Order};
 use super::tally::Tally;
 use crate::dataset::columns::{Columns, Micros, row_type};
 use crate::money::Fen;
+use crate::record::receipt_status;
 use crate::sorter::{PackedRow, Rows, Sorted};
 
 row_type! {
@@ -152,13 +153,12 @@ impl<'a> Receipt<'a> {
         }
     }
 
-    /// An unknown status counts as live: money may have moved.
     pub(super) fn is_live(&self) -> bool {
-        !matches!(self.status, "FAIL" | "FULL_RETURN")
+        receipt_status::is_live(self.status)
     }
 
     pub(super) fn is_paid(&self) -> bool {
-        matches!(self.status, "SUCCESS" | "RETURNING" | "PARTIAL_RETURN" | "FULL_RETURN")
+        receipt_status::is_paid(self.status)
     }
 }
 
@@ -191,7 +191,8 @@ fn receipts(files: &DayFiles, end: Micros, scratch: &Path) -> Result<(Sorted, Re
 fn returns(files: &DayFiles, end: Micros, scratch: &Path) -> Result<Sorted, ReconcileError> {
     let mut sorter = sorter(scratch);
     each::<ReturnColumns>("subsidy_returns", files.of_day("subsidy_returns"), |row| {
-        let is_done = row.status == Some("SUCCESS") && row.return_create_time.is_none_or(|created| created < end);
+        let is_done =
+            row.status == Some(receipt_status::SUCCESS) && row.return_create_time.is_none_or(|created| created < end);
         if !is_done {
             return Ok(());
         }

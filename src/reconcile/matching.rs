@@ -7,6 +7,7 @@ use regex::Regex;
 
 use super::facts::Claim;
 use super::order_book::{LineAmounts, Lookup, Order};
+use crate::record::match_pass;
 
 /// The pass that found an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,9 +55,9 @@ impl Pass {
     /// The value of `match_pass`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
-            Pass::Claim => "claim",
-            Pass::Association => "association",
-            Pass::UseRequest => "use_request",
+            Pass::Claim => match_pass::CLAIM,
+            Pass::Association => match_pass::ASSOCIATION,
+            Pass::UseRequest => match_pass::USE_REQUEST,
         }
     }
 }

@@ -8,9 +8,7 @@ use super::order_book::{LineAmounts, Order, OrderBook, RefundBlocks, Refunded};
 use super::wallet::PreviousRow;
 use crate::dataset::columns::Micros;
 use crate::money::Fen;
-
-/// `match_pass` of a coupon that several live orders claim.
-const AMBIGUOUS: &str = "ambiguous";
+use crate::record::match_pass::AMBIGUOUS;
 
 /// The order columns of a ledger row.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

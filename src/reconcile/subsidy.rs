@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use super::facts::Receipt;
 use super::terms::Terms;
-use super::wallet::{Coupon, USED};
+use super::wallet::Coupon;
 use crate::clock::business_day;
 use crate::dataset::columns::DayNumber;
 use crate::job::{SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
+use crate::record::coupon_state::USED;
 
 /// The subsidy columns of a ledger row. Sums are null if there is no receipt.
 #[derive(Debug, Clone, Default, PartialEq)]

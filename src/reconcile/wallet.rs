@@ -3,7 +3,8 @@
 
 use crate::dataset::columns::{DayNumber, Micros, row_type};
 use crate::money::Fen;
-use crate::record::Stock;
+use crate::record::coupon_state::{DEACTIVATED, DELETED, EXPIRED, SENDED, USED};
+use crate::record::{Stock, stock_type};
 
 row_type! {
     /// A coupon as a wallet showed it.
@@ -75,13 +76,6 @@ row_type! {
         verified_date: maybe_date,
     }
 }
-
-/// The states of a coupon in a list (reference v3 §2.24); the single query has more.
-pub(super) const USED: &str = "USED";
-const SENDED: &str = "SENDED";
-const EXPIRED: &str = "EXPIRED";
-const DELETED: &str = "DELETED";
-const DEACTIVATED: &str = "DEACTIVATED";
 
 /// The coupon columns of a ledger row.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -163,9 +157,9 @@ impl<'a> CouponTerms<'a> {
     /// known.
     pub(super) fn expected_discount(&self, goods: Option<Fen>) -> Option<Fen> {
         let discount = match (self.stock_type?, goods) {
-            ("NORMAL", _) => self.discount_amount?,
-            ("DISCOUNT", Some(goods)) => goods.percent_half_up(100 - self.discount_percent?)?,
-            ("EXCHANGE", Some(goods)) => goods - self.exchange_price?,
+            (stock_type::NORMAL, _) => self.discount_amount?,
+            (stock_type::DISCOUNT, Some(goods)) => goods.percent_half_up(100 - self.discount_percent?)?,
+            (stock_type::EXCHANGE, Some(goods)) => goods - self.exchange_price?,
             _ => return None,
         };
         Some(goods.map_or(discount, |goods| discount.min(goods)).max(Fen::ZERO))

@@ -1,14 +1,18 @@
-//! The row types of all datasets, one struct per contract in `schemas/`. Plain data; a test
-//! compares them with the contracts.
+//! The row types of all datasets, one struct per contract in `schemas/`, and the values of their columns that the program
+//! tells apart. Plain data; a test compares the structs with the contracts.
 
 mod bill;
 mod break_status;
 mod breaks;
 mod card;
 mod coupon;
+pub mod coupon_state;
 mod ledger;
+pub mod match_pass;
 mod merchant;
 mod packed;
+pub mod receipt_status;
+pub mod stock_type;
 mod subsidy;
 mod voucher;
 

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::operation::Operation;
 use crate::money::Fen;
+use crate::record::receipt_status;
 use crate::wechat::pay_v3::busifavor::coupons::{Redemption, Returned, Used};
 use crate::wechat::pay_v3::busifavor::plain_status;
 use crate::wechat::pay_v3::busifavor::subsidy::{PayReceipt, Payment, PaymentReturn, ReturnReceipt};
@@ -80,7 +81,7 @@ fn same_if_told(what: &str, asked: &str, answered: Option<&str>) -> Result<(), S
 /// The status of a receipt whose money is moving: a failed one is a valid answer, but the call did not succeed.
 fn not_failed(status: Option<&str>, reason: Option<&str>) -> Result<String, String> {
     match status.map(plain_status).unwrap_or_default() {
-        "FAIL" => Err(format!("no money was paid: FAIL, {}", shown(reason.unwrap_or("no reason")))),
+        receipt_status::FAIL => Err(format!("no money was paid: FAIL, {}", shown(reason.unwrap_or("no reason")))),
         status => Ok(status.to_owned()),
     }
 }

@@ -11,11 +11,13 @@ use crate::dataset::columns::{Micros, row_type};
 use crate::dataset::lake::Partition;
 use crate::dataset::partition::{PartitionError, each_row, open_rows};
 use crate::money::Fen;
-use crate::record::{Break, LedgerRow, Record, Refund, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::record::{
+    Break, LedgerRow, Record, Refund, SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon, receipt_status,
+};
 use crate::wechat::pay_v3::busifavor::plain_status;
 
-/// The status of a receipt or a refund that failed.
-const FAILED: &str = "FAIL";
+/// The status of a refund that failed.
+const REFUND_FAILED: &str = "FAIL";
 
 row_type! {
     /// The columns of the ledger.
@@ -216,7 +218,7 @@ impl Facts {
                 let of_payment = refunds.entry(row.transaction_id.to_owned()).or_default();
                 let seen = of_payment.entry(row.refund_id.to_owned()).or_default();
                 seen.accepted_time = seen.accepted_time.max(row.accepted_time);
-                seen.has_failed |= row.refund_status == Some(FAILED);
+                seen.has_failed |= row.refund_status == Some(REFUND_FAILED);
             }
             Ok(())
         })
@@ -286,7 +288,7 @@ impl Facts {
 }
 
 fn has_failed(it: &SubsidyReturn) -> bool {
-    it.status.as_deref().map(plain_status) == Some(FAILED)
+    it.status.as_deref().map(plain_status) == Some(receipt_status::FAIL)
 }
 
 impl Coupon {

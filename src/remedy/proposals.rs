@@ -9,7 +9,8 @@ use crate::clock::beijing;
 use crate::dataset::sha256::sha256_of;
 use crate::job::Job;
 use crate::money::Fen;
-use crate::record::{Break, SubsidyPayment};
+use crate::record::receipt_status::{self, is_live, is_paid};
+use crate::record::{Break, SubsidyPayment, coupon_state, stock_type};
 use crate::wechat::endpoint::Endpoint;
 use crate::wechat::endpoint::{COUPON_RETURN, SUBSIDY_PAY, SUBSIDY_RETURN};
 use crate::wechat::pay_v3::busifavor::coupons::{CouponReturn, Redemption};
@@ -52,7 +53,7 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
             "redemption numbers follow `rules.use_request_pattern`: redeem it under a number of your own".to_owned()
         );
     }
-    if coupon.state.as_deref() != Some("SENDED") {
+    if coupon.state.as_deref() != Some(coupon_state::SENDED) {
         let state = coupon.state.as_deref().unwrap_or("unknown");
         return Err(format!("only a SENDED coupon can be redeemed, this one is {state}"));
     }
@@ -84,7 +85,7 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
 /// AO14: the number depends on the use that is taken back, since a coupon may be used and returned again.
 fn return_coupon(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = in_ledger(facts, it)?;
-    if coupon.state.as_deref() != Some("USED") {
+    if coupon.state.as_deref() != Some(coupon_state::USED) {
         let state = coupon.state.as_deref().unwrap_or("unknown");
         return Err(format!("only a USED coupon can be returned, this one is {state}"));
     }
@@ -162,7 +163,8 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
 /// SU07: the rest of each receipt, for the last refund of its order.
 fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = in_ledger(facts, it)?;
-    let kept = facts.receipts(it).iter().filter(|receipt| is_paid(receipt));
+    let is_kept = |status: &str| is_paid(status) && is_live(status);
+    let kept = facts.receipts(it).iter().filter(|receipt| status_of(receipt).is_some_and(is_kept));
     let returned = Returned::of(facts, it)?;
     let mut operations = Vec::new();
     for receipt in kept {
@@ -173,7 +175,7 @@ fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
             ));
         }
         let back = returned.of_receipt(receipt);
-        if status_of(receipt) == Some("PARTIAL_RETURN") && back <= Fen::ZERO {
+        if status_of(receipt) == Some(receipt_status::PARTIAL_RETURN) && back <= Fen::ZERO {
             return Err(format!("it is not known how much of receipt {} was returned", receipt.out_subsidy_no));
         }
         let left = receipt.amount_fen - back;
@@ -230,7 +232,7 @@ impl<'f> Returned<'f> {
             }
         }
         // A fully returned receipt had a return too.
-        let paid = facts.receipts(it).iter().filter(|it| is_paid(it) || status_of(it) == Some("FULL_RETURN"));
+        let paid = facts.receipts(it).iter().filter(|it| status_of(it).is_some_and(is_paid));
         if returned.unnamed > Fen::ZERO && paid.count() > 1 {
             return Err("a return does not say which of several receipts it is for".to_owned());
         }
@@ -241,11 +243,6 @@ impl<'f> Returned<'f> {
         let mine = self.by_receipt.iter().filter(|(id, _)| receipt.subsidy_receipt_id.as_deref() == Some(*id));
         mine.map(|(_, amount)| *amount).sum::<Fen>() + self.unnamed
     }
-}
-
-/// Whether money was paid (design §12).
-fn is_paid(receipt: &SubsidyPayment) -> bool {
-    matches!(status_of(receipt), Some("SUCCESS" | "RETURNING" | "PARTIAL_RETURN"))
 }
 
 fn status_of(receipt: &SubsidyPayment) -> Option<&str> {
@@ -260,11 +257,11 @@ fn in_ledger<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
 fn unpaid<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
     let coupon = in_ledger(facts, it)?;
     let state = coupon.state.as_deref().unwrap_or("unknown");
-    let in_the_way = facts.receipts(it).iter().find(|receipt| status_of(receipt) != Some("FAIL"));
-    if state != "USED" {
+    let in_the_way = facts.receipts(it).iter().find(|receipt| status_of(receipt) != Some(receipt_status::FAIL));
+    if state != coupon_state::USED {
         return Err(format!("a subsidy is paid for a USED coupon, this one is {state}"));
     }
-    if coupon.stock_type.as_deref() == Some("EXCHANGE") {
+    if coupon.stock_type.as_deref() == Some(stock_type::EXCHANGE) {
         return Err("WeChat pays no subsidy for EXCHANGE stocks".to_owned());
     }
     if coupon.is_order_fully_refunded {

@@ -9,6 +9,7 @@ use super::table::{Cell, Column, Kind, Table, column, summed};
 use super::words::{self, word};
 use crate::job::Language;
 use crate::money::Fen;
+use crate::record::coupon_state;
 
 /// `associated_orders.csv`.
 pub(super) const TABLE: Table = Table {
@@ -60,7 +61,7 @@ const COLUMNS: [Column; 25] = [
 
 /// Whether a coupon is in the table.
 pub(super) fn lists(row: &Coupon<'_>) -> bool {
-    row.state_on_date == Some("USED") || row.match_pass.is_some() || row.claim_count > 0
+    row.state_on_date == Some(coupon_state::USED) || row.match_pass.is_some() || row.claim_count > 0
 }
 
 pub(super) fn row<'a>(

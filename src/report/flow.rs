@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::coupon::Coupon;
 use super::coupon_breaks::CouponBreaks;
 use crate::money::Fen;
+use crate::record::coupon_state;
 
 /// State of a coupon at the end of the day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -128,9 +129,9 @@ impl FlowTally {
 
 fn coupon_end(state: Option<&str>) -> CouponEnd {
     match state {
-        Some("USED") => CouponEnd::Used,
-        Some("EXPIRED") => CouponEnd::Expired,
-        Some("DEACTIVATED") => CouponEnd::Deactivated,
+        Some(coupon_state::USED) => CouponEnd::Used,
+        Some(coupon_state::EXPIRED) => CouponEnd::Expired,
+        Some(coupon_state::DEACTIVATED) => CouponEnd::Deactivated,
         Some(_) => CouponEnd::Unused,
         None => CouponEnd::Unknown,
     }
@@ -138,7 +139,7 @@ fn coupon_end(state: Option<&str>) -> CouponEnd {
 
 fn order_end(row: &Coupon<'_>, broken: &CouponBreaks<'_>) -> OrderEnd {
     let has_order = row.match_pass.is_some() || row.claim_count > 0;
-    let is_used = row.state_on_date == Some("USED");
+    let is_used = row.state_on_date == Some(coupon_state::USED);
     match (has_order, is_used) {
         (true, _) if broken.is_empty() => OrderEnd::Agrees,
         (true, _) => OrderEnd::Differs,

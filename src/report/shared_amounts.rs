@@ -7,7 +7,7 @@ use super::coupon::Coupon;
 use super::coupon_breaks::CouponBreaks;
 use crate::fingerprints::Fingerprints;
 use crate::money::Fen;
-use crate::record::Break;
+use crate::record::{Break, match_pass};
 
 /// What was already assigned, while coupons are processed in order.
 #[derive(Debug, Default)]
@@ -37,7 +37,9 @@ impl<'a> SharedAmounts<'a> {
     /// A line that names a coupon belongs to that coupon alone.
     fn has_line(&mut self, row: &Coupon<'_>) -> bool {
         match row.out_trade_no {
-            Some(order) if row.match_pass != Some("claim") && row.goods_fen.is_some() => self.lines.insert(&[order]),
+            Some(order) if row.match_pass != Some(match_pass::CLAIM) && row.goods_fen.is_some() => {
+                self.lines.insert(&[order])
+            }
             _ => true,
         }
     }

@@ -13,7 +13,7 @@ use super::words::{self, word};
 use crate::dataset::partition::PartitionError;
 use crate::job::Language;
 use crate::money::Fen;
-use crate::record::SubsidyPayment;
+use crate::record::{SubsidyPayment, receipt_status};
 use crate::sorter::{CellPacker, JoinSide, KeyPacker, Packed, PackedRow, Room, Sorter};
 
 /// `subsidies.csv`.
@@ -213,7 +213,7 @@ pub(super) fn row<'a>(
 
 /// The result of reconciliation for the row: money that is still to come is neither right nor wrong.
 fn result(it: &Coupon<'_>, line: &Line<'_>) -> &'static str {
-    let is_on_its_way = line.receipt.is_some_and(|it| it.status.as_deref() == Some("ACCEPTED"));
+    let is_on_its_way = line.receipt.is_some_and(|it| it.status.as_deref() == Some(receipt_status::ACCEPTED));
     let is_awaited = line.receipt.is_none() && it.subsidy_status.is_none() && it.subsidy_expected_fen.is_some();
     match line.is_broken {
         true => "differs",

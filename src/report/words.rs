@@ -2,6 +2,7 @@
 //! does not know is shown unchanged.
 
 use crate::job::Language;
+use crate::record::{coupon_state, match_pass, receipt_status};
 
 /// Code, Chinese, English.
 pub(super) type Words = [(&'static str, &'static str, &'static str)];
@@ -27,26 +28,26 @@ pub(super) const SIDE: &Words = &[
 ];
 /// State of a coupon at the end of the day.
 pub(super) const COUPON: &Words = &[
-    ("USED", "已核销", "used"),
-    ("SENDED", "未核销", "not used"),
-    ("EXPIRED", "已过期", "expired"),
-    ("DEACTIVATED", "已失效", "deactivated"),
+    (coupon_state::USED, "已核销", "used"),
+    (coupon_state::SENDED, "未核销", "not used"),
+    (coupon_state::EXPIRED, "已过期", "expired"),
+    (coupon_state::DEACTIVATED, "已失效", "deactivated"),
 ];
 /// How the order of a coupon was found.
 pub(super) const MATCH_PASS: &Words = &[
-    ("claim", "订单报券", "claim"),
-    ("association", "关联订单", "association"),
-    ("use_request", "核销请求号", "use request"),
-    ("ambiguous", "多单争用", "ambiguous"),
+    (match_pass::CLAIM, "订单报券", "claim"),
+    (match_pass::ASSOCIATION, "关联订单", "association"),
+    (match_pass::USE_REQUEST, "核销请求号", "use request"),
+    (match_pass::AMBIGUOUS, "多单争用", "ambiguous"),
 ];
 /// Status of a subsidy receipt.
 pub(super) const RECEIPT: &Words = &[
-    ("ACCEPTED", "处理中", "accepted"),
-    ("SUCCESS", "补差成功", "paid"),
-    ("FAIL", "补差失败", "failed"),
-    ("RETURNING", "回退中", "returning"),
-    ("PARTIAL_RETURN", "部分回退", "partly returned"),
-    ("FULL_RETURN", "全额回退", "fully returned"),
+    (receipt_status::ACCEPTED, "处理中", "accepted"),
+    (receipt_status::SUCCESS, "补差成功", "paid"),
+    (receipt_status::FAIL, "补差失败", "failed"),
+    (receipt_status::RETURNING, "回退中", "returning"),
+    (receipt_status::PARTIAL_RETURN, "部分回退", "partly returned"),
+    (receipt_status::FULL_RETURN, "全额回退", "fully returned"),
 ];
 /// What the match compares, by the dataset of the side.
 pub(super) const MATCHED: &Words = &[

@@ -12,7 +12,8 @@ use crate::clock;
 use crate::extract::lookback::{Claim, keep};
 use crate::extract::made_returns::each_return;
 use crate::extract::{Issue, Lookback, Night};
-use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon};
+use crate::record::receipt_status::{FULL_RETURN, PARTIAL_RETURN, SUCCESS};
+use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon, coupon_state};
 use crate::sorter::{JoinSide, Jotting, Keeper, Kept, PackedRow, Room, Sorter};
 
 /// The inputs of the choice.
@@ -216,7 +217,7 @@ impl Drafts {
 
     /// Adds a known return receipt.
     fn add_return(&mut self, receipt: &SubsidyReturn<Cow<'_, str>>) -> io::Result<()> {
-        let fact = if receipt.status.as_deref() == Some("SUCCESS") { Fact::Settled } else { Fact::Unsettled };
+        let fact = if receipt.status.as_deref() == Some(SUCCESS) { Fact::Settled } else { Fact::Unsettled };
         let id = receipt.subsidy_return_receipt_id.as_deref();
         id.map_or(Ok(()), |id| self.returns.push(&Jotting { key: &[id], mark: fact as i64, texts: &[] }))
     }
@@ -270,9 +271,11 @@ impl Window {
 }
 
 fn is_used_or_returned(coupon: &UserCoupon<Cow<'_, str>>) -> bool {
-    coupon.coupon_state.as_deref() == Some("USED") || coupon.use_time.is_some() || coupon.return_time.is_some()
+    coupon.coupon_state.as_deref() == Some(coupon_state::USED)
+        || coupon.use_time.is_some()
+        || coupon.return_time.is_some()
 }
 
 fn is_settled(status: Option<&str>) -> bool {
-    matches!(status, Some("SUCCESS" | "PARTIAL_RETURN" | "FULL_RETURN"))
+    matches!(status, Some(SUCCESS | PARTIAL_RETURN | FULL_RETURN))
 }

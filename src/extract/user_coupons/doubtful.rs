@@ -14,6 +14,7 @@ use crate::extract::lookback::{Claim, keep};
 use crate::extract::roster::{Roster, raw_openid};
 use crate::job::RuleSettings;
 use crate::record::UserCoupon;
+use crate::record::coupon_state::{EXPIRED, SENDED, USED};
 use crate::sorter::{HeldRow, JoinSide, Jotting, Keeper, Kept, PackedRow, Room, Sorter};
 
 /// A coupon to request by the single query.
@@ -171,11 +172,6 @@ fn worth_of_unused<'c>(coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>
     }
 }
 
-/// State of a redeemed coupon.
-const USED: &str = "USED";
-/// States of one that is not redeemed, before its end and after.
-const SENDED: &str = "SENDED";
-const EXPIRED: &str = "EXPIRED";
 /// Marks of doubts that depend on an order.
 const UNLESS_PAID: i64 = 0;
 const IF_PAID: i64 = 1;

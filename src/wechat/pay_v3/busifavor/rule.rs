@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::money::Fen;
+use crate::record::stock_type;
 use crate::wechat::lenient::{self, Extra};
 use crate::wechat::oddity::{Shape, fits};
 
@@ -300,9 +301,9 @@ impl<T> CouponUseRule<T> {
         let discount = self.discount_coupon.as_ref().and_then(|part| part.transaction_minimum);
         let exchange = self.exchange_coupon.as_ref().and_then(|part| part.transaction_minimum);
         let of_type = match stock_type {
-            Some("NORMAL") => normal,
-            Some("DISCOUNT") => discount,
-            Some("EXCHANGE") => exchange,
+            Some(stock_type::NORMAL) => normal,
+            Some(stock_type::DISCOUNT) => discount,
+            Some(stock_type::EXCHANGE) => exchange,
             _ => None,
         };
         of_type.or(normal).or(discount).or(exchange)
