@@ -7,18 +7,13 @@ use crate::wechat::{Answer, Request};
 
 /// The journal page of an answer.
 pub fn page<T>(request: &Request<T>, answer: &Answer) -> Page {
-    let evidence = answer.evidence.clone();
     Page {
         fetched_at: micros(answer.fetched_at),
         method: request.endpoint.method.as_str().to_owned(),
         target: request.target.clone(),
         status: i64::from(answer.status),
         body: answer.body.clone(),
-        timestamp: evidence.timestamp,
-        nonce: evidence.nonce,
-        signature: evidence.signature,
-        serial: evidence.serial,
-        request_id: evidence.request_id,
+        evidence: answer.evidence.clone(),
     }
 }
 

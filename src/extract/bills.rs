@@ -24,8 +24,8 @@ use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
 use crate::sorter::{Room, Sorter};
 use crate::stage::Stage;
-use crate::wechat::FailureKind;
 use crate::wechat::pay_v3::PayV3;
+use crate::wechat::{Evidence, FailureKind};
 
 const STAGE: Stage = Stage::Bills;
 /// How long WeChat keeps bills (reference v3 §4.1).
@@ -224,11 +224,7 @@ fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
         target: "/v3/bill/tradebill".into(),
         status: 200,
         body: body.into(),
-        timestamp: None,
-        nonce: None,
-        signature: None,
-        serial: None,
-        request_id: None,
+        evidence: Evidence::default(),
     }
 }
 

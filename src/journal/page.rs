@@ -3,6 +3,8 @@
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
 
+use crate::wechat::Evidence;
+
 /// All answers under one key: one request, or all pages of one wallet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -25,16 +27,8 @@ pub struct Page {
     pub status: i64,
     /// Exact body bytes.
     pub body: Bytes,
-    /// `Wechatpay-Timestamp`.
-    pub timestamp: Option<String>,
-    /// `Wechatpay-Nonce`.
-    pub nonce: Option<String>,
-    /// `Wechatpay-Signature`.
-    pub signature: Option<String>,
-    /// `Wechatpay-Serial`.
-    pub serial: Option<String>,
-    /// `Request-ID`.
-    pub request_id: Option<String>,
+    /// What its signature can be verified by, at any time.
+    pub evidence: Evidence,
 }
 
 #[cfg(test)]
@@ -47,11 +41,7 @@ impl Page {
             target: "/v3/x?y=1".into(),
             status: 200,
             body: Bytes::copy_from_slice(body.as_bytes()),
-            timestamp: Some("1".into()),
-            nonce: None,
-            signature: None,
-            serial: None,
-            request_id: None,
+            evidence: Evidence { timestamp: Some("1".into()), ..Evidence::default() },
         }
     }
 }

@@ -24,6 +24,7 @@ use super::error::{JournalError, io_error};
 use super::page::{Entry, Page};
 use super::torn::set_aside;
 use crate::durable;
+use crate::wechat::Evidence;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
     let text = |name: &str| Field::new(name, DataType::Utf8, false);
@@ -155,10 +156,11 @@ impl<'b> Columns<'b> {
         let [method, target] = self.asked.map(|column| column.value(row).to_owned());
         let evidence = self.evidence.map(|column| column.is_valid(row).then(|| column.value(row).to_owned()));
         let [timestamp, nonce, signature, serial, request_id] = evidence;
+        let evidence = Evidence { timestamp, nonce, signature, serial, request_id };
         let fetched_at = DateTime::from_timestamp_micros(self.fetched_at.value(row));
         let fetched_at = fetched_at.ok_or_else(|| misfit("fetched_at"))?;
         let (status, body) = (self.status.value(row), Bytes::copy_from_slice(self.body.value(row)));
-        Ok(Page { fetched_at, method, target, status, body, timestamp, nonce, signature, serial, request_id })
+        Ok(Page { fetched_at, method, target, status, body, evidence })
     }
 }
 
@@ -190,8 +192,8 @@ fn batch_of(entries: &[Entry]) -> Result<RecordBatch, ArrowError> {
     let text = |of: fn(&Page) -> &str| -> ArrayRef {
         Arc::new(StringArray::from_iter_values(pages.iter().map(|page| of(page))))
     };
-    let maybe = |of: fn(&Page) -> &Option<String>| -> ArrayRef {
-        Arc::new(pages.iter().map(|page| of(page).as_deref()).collect::<StringArray>())
+    let evidence = |of: fn(&Evidence) -> &Option<String>| -> ArrayRef {
+        Arc::new(pages.iter().map(|page| of(&page.evidence).as_deref()).collect::<StringArray>())
     };
     let fetched_at = pages.iter().map(|page| page.fetched_at.timestamp_micros());
     let mut bodies = BinaryBuilder::with_capacity(pages.len(), pages.iter().map(|page| page.body.len()).sum());
@@ -204,11 +206,11 @@ fn batch_of(entries: &[Entry]) -> Result<RecordBatch, ArrowError> {
         text(|page| &page.target),
         Arc::new(pages.iter().map(|page| page.status).collect::<Int64Array>()),
         Arc::new(bodies.finish()),
-        maybe(|page| &page.timestamp),
-        maybe(|page| &page.nonce),
-        maybe(|page| &page.signature),
-        maybe(|page| &page.serial),
-        maybe(|page| &page.request_id),
+        evidence(|it| &it.timestamp),
+        evidence(|it| &it.nonce),
+        evidence(|it| &it.signature),
+        evidence(|it| &it.serial),
+        evidence(|it| &it.request_id),
     ];
     RecordBatch::try_new(Arc::clone(&SCHEMA), columns)
 }
@@ -277,17 +279,19 @@ mod tests {
             target: text("target"),
             status: 200 + number,
             body: Bytes::from(vec![0, 0xff, u8::try_from(number).unwrap()]),
-            timestamp: Some(text("timestamp")),
-            nonce: Some(text("nonce")),
-            signature: Some(text("signature")),
-            serial: Some(text("serial")),
-            request_id: Some(text("request id")),
+            evidence: Evidence {
+                timestamp: Some(text("timestamp")),
+                nonce: Some(text("nonce")),
+                signature: Some(text("signature")),
+                serial: Some(text("serial")),
+                request_id: Some(text("request id")),
+            },
         }
     }
 
     #[test]
     fn every_field_of_a_page_comes_back_in_its_place_and_what_was_not_there_does_not() {
-        let bare = Page { timestamp: None, nonce: None, signature: None, serial: None, request_id: None, ..page(3) };
+        let bare = Page { evidence: Evidence::default(), ..page(3) };
         let entries = [
             Entry { key: "wallet/a".into(), pages: vec![page(1), page(2)] },
             Entry { key: "wallet/b".into(), pages: vec![bare, Page { body: Bytes::new(), ..page(4) }] },

@@ -12,7 +12,6 @@ use crate::extract::CERTIFICATES;
 use crate::job::{Job, OnMismatch, PayV2Settings, PayV3Settings};
 use crate::journal::{Journal, JournalError, Page};
 use crate::stage::Stage;
-use crate::wechat::Evidence;
 use crate::wechat::pay_v2::{self, SignatureCheck};
 use crate::wechat::pay_v3::Keyring;
 
@@ -105,17 +104,10 @@ fn check(keyring: &Keyring, stage: &str, key: &str, page: &Page, proof: &mut Pro
         proof.unsigned += 1;
         return;
     }
-    let evidence = Evidence {
-        timestamp: page.timestamp.clone(),
-        nonce: page.nonce.clone(),
-        signature: page.signature.clone(),
-        serial: page.serial.clone(),
-        request_id: page.request_id.clone(),
-    };
-    match keyring.verify_evidence(&evidence, &page.body) {
+    match keyring.verify_evidence(&page.evidence, &page.body) {
         Ok(()) => proof.verified += 1,
         Err(error) => {
-            let request_id = page.request_id.as_deref().unwrap_or("none");
+            let request_id = page.evidence.request_id.as_deref().unwrap_or("none");
             let kind = key.split('/').next().unwrap_or_default();
             let place = format!("{stage}/{kind} (request id {request_id})");
             proof.findings.push(format!("{place}: the signature does not hold: {error}"));

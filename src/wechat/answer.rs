@@ -4,7 +4,6 @@ use std::fmt;
 
 use bytes::Bytes;
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Serialize};
 
 use crate::http::{Received, Settled};
 
@@ -43,8 +42,8 @@ impl fmt::Debug for Answer {
     }
 }
 
-/// `Wechatpay-*` headers and `Request-ID` (reference v3 §1.3); all empty for MP answers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+/// `Wechatpay-*` headers and `Request-ID` (reference v3 §1.3); an answer that is not signed has only the latter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// `Wechatpay-Timestamp`, Unix seconds.
     pub timestamp: Option<String>,
