@@ -9,12 +9,12 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 
 use super::decisions;
-use super::evidence::REMEDIES;
 use super::failure::{call_unkept, disk, not_published, unjournalled, unread, unusable_keys};
 use super::lake_access::{LockedLake, ReadableLake};
 use super::ownership::refuse_foreign;
 use super::run::Run;
 use super::setup::complete_publication;
+use super::signatures::REMEDIES;
 use super::work::JournalKeeper;
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;

@@ -23,7 +23,7 @@ impl Verdict {
 
 /// What is known at the end of a night.
 #[derive(Debug)]
-pub(super) struct Evidence<'a> {
+pub(super) struct Circumstances<'a> {
     /// Issues of the selected stages.
     pub(super) issues: &'a [Issue],
     /// Issues of the stages whose rows are only matched and judged.
@@ -38,7 +38,7 @@ pub(super) struct Evidence<'a> {
     pub(super) anything_to_judge: bool,
 }
 
-impl Evidence<'_> {
+impl Circumstances<'_> {
     /// The verdict.
     ///
     /// Publishes nothing if an API of WeChat Pay rejects every request or if none of its signatures is valid (77), or
@@ -108,7 +108,7 @@ mod tests {
 
     /// Of a night whose stages that were not to run lack something.
     fn verdict_lacking(kinds: &[IssueKind], anything_to_judge: bool) -> (ExitCode, bool) {
-        let evidence = Evidence {
+        let circumstances = Circumstances {
             issues: &[],
             lacking: &issues(kinds),
             silent_apis: &[],
@@ -116,12 +116,12 @@ mod tests {
             anything_to_publish: false,
             anything_to_judge,
         };
-        let verdict = evidence.verdict();
+        let verdict = circumstances.verdict();
         (verdict.code, verdict.publish)
     }
 
     fn verdict(kinds: &[IssueKind], silent: &[(Api, IssueKind)], answered: bool, anything: bool) -> (ExitCode, bool) {
-        let evidence = Evidence {
+        let circumstances = Circumstances {
             issues: &issues(kinds),
             lacking: &[],
             silent_apis: silent,
@@ -129,7 +129,7 @@ mod tests {
             anything_to_publish: anything,
             anything_to_judge: anything,
         };
-        let verdict = evidence.verdict();
+        let verdict = circumstances.verdict();
         (verdict.code, verdict.publish)
     }
 

@@ -15,7 +15,7 @@ use super::restatement;
 use super::setup::{Equipment, complete_publication, connect, open_journal, open_staging, pseudonyms};
 use super::sources::Sources;
 use super::stages;
-use super::verdict::{Evidence, Verdict};
+use super::verdict::{Circumstances, Verdict};
 use crate::contract;
 use crate::dataset::Lake;
 use crate::dataset::partition::{PartitionError, is_partial};
@@ -105,7 +105,7 @@ impl Work<'_> {
 
     fn verdict(&self, sources: &Sources) -> Verdict {
         let health = &self.night.apis.health;
-        let evidence = Evidence {
+        let circumstances = Circumstances {
             issues: &sources.issues,
             lacking: &sources.lacking,
             silent_apis: &health.silent(),
@@ -113,7 +113,7 @@ impl Work<'_> {
             anything_to_publish: sources.files.iter().any(|file| self.plan.wants(file, &sources.entries)),
             anything_to_judge: !sources.files.is_empty(),
         };
-        evidence.verdict()
+        circumstances.verdict()
     }
 
     /// Makes the journal durable, whatever the result of the night.
