@@ -104,12 +104,6 @@ impl Operation {
         }
     }
 
-    /// Whether repeating the call under the same number has no effect according to the documentation; for the other
-    /// calls it only requires unique numbers (reference v3 §1.10).
-    pub(super) fn is_idempotent(&self) -> bool {
-        matches!(self, Operation::Pay(_) | Operation::ReturnPayment(_))
-    }
-
     /// A description for the person who approves it.
     pub(super) fn told(&self) -> String {
         match self {

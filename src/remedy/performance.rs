@@ -140,7 +140,7 @@ impl Performance<'_> {
         if !self.latest.has(call) {
             return Ok(Some(Performed::Overtaken));
         }
-        let was_sent = !operation.is_idempotent()
+        let was_sent = !operation.endpoint().is_repeatable()
             && self.was_sent(call, operation).map_err(|source| io_error(self.marks, source))?;
         Ok(was_sent.then_some(Performed::Unknown))
     }
@@ -255,5 +255,5 @@ fn is_open_ended(error: &ApiError) -> bool {
 /// Whether WeChat cannot have performed a call: no connection was ever made (an attempt with a connection would have
 /// been the last).
 fn was_never_heard(operation: &Operation, error: &ApiError) -> bool {
-    !operation.is_idempotent() && matches!(error.problem(), Problem::Transport(it) if it.never_arrived())
+    !operation.endpoint().is_repeatable() && matches!(error.problem(), Problem::Transport(it) if it.never_arrived())
 }

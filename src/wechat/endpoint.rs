@@ -99,6 +99,17 @@ impl Endpoint {
         self.purpose == Action
     }
 
+    /// Whether a call whose outcome is unknown may be made again. A number by which WeChat recognises the call prevents that
+    /// it is done twice; writes to the official account platform have none. For use and return of a coupon the number only
+    /// has to be unique, and another call may use or return the coupon between two attempts (reference v3 §1.10).
+    pub(crate) fn is_repeatable(&self) -> bool {
+        match self.api {
+            Api::PayV3 => ![COUPON_USE, COUPON_RETURN].contains(self),
+            Api::PayV2 => true,
+            Api::Mp => !self.is_write(),
+        }
+    }
+
     /// Whether a call to the official account platform carries an access token; the calls that fetch tokens
     /// do not.
     pub(super) fn needs_token(&self) -> bool {
@@ -249,6 +260,17 @@ mod tests {
             let Feeds(dataset) = endpoint.purpose else { continue };
             assert!(crate::contract::find(dataset).is_some(), "{} feeds {dataset}", endpoint.id);
         }
+    }
+
+    #[test]
+    fn a_read_may_always_be_repeated_and_what_could_be_done_twice_is_not() {
+        let is_not = |endpoint: &&Endpoint| !endpoint.is_repeatable();
+        let once: Vec<_> = ENDPOINTS.iter().filter(is_not).collect();
+        assert!(once.iter().all(|endpoint| endpoint.is_write()));
+        let of_pay = once.iter().filter(|endpoint| endpoint.api != Api::Mp).map(|endpoint| endpoint.id);
+        assert_eq!(of_pay.collect::<Vec<_>>(), ["pay_v3_coupon_use", "pay_v3_coupon_return"]);
+        let writes_of_mp = ENDPOINTS.iter().filter(|endpoint| endpoint.api == Api::Mp && endpoint.is_write());
+        assert_eq!(writes_of_mp.count(), once.len() - 2);
     }
 
     #[test]

@@ -84,8 +84,7 @@ struct Call<'a> {
     client: &'a Mp,
     target: &'a str,
     body: &'a bytes::Bytes,
-    /// Writes of this API have no idempotency number: repeating one may be wrong.
-    is_write: bool,
+    is_repeatable: bool,
     method: Method,
     /// The two token calls carry their own credentials.
     needs_token: bool,
@@ -101,7 +100,7 @@ impl<'a> Call<'a> {
             client,
             target: &request.target,
             body: &request.body,
-            is_write: request.endpoint.is_write(),
+            is_repeatable: request.endpoint.is_repeatable(),
             method: request.endpoint.method.into(),
             needs_token: request.endpoint.needs_token(),
             token: Mutex::new(None),
@@ -147,7 +146,7 @@ impl Exchange for Call<'_> {
     type Refusal = Refusal;
 
     fn is_repeatable(&self) -> bool {
-        !self.is_write
+        self.is_repeatable
     }
 
     async fn build(&self) -> Result<Outgoing, Refusal> {
@@ -173,7 +172,7 @@ impl Exchange for Call<'_> {
         match meaning {
             Meaning::Token => self.renew(refusal, RENEWALS).await,
             Meaning::Expired => self.renew(refusal, RENEWALS_OF_EXPIRED).await,
-            Meaning::Busy | Meaning::Gateway if self.is_write => Verdict::Refuse(refusal),
+            Meaning::Busy | Meaning::Gateway if !self.is_repeatable => Verdict::Refuse(refusal),
             Meaning::Busy => self.busy(refusal),
             Meaning::Throttled => Verdict::Retry { cause: refusal, after: THROTTLED_FOR },
             Meaning::Gateway => Verdict::retry(refusal),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::account::Account;
 use super::sign::Attempt;
 use crate::http::{HttpClient, Outgoing};
-use crate::wechat::endpoint::{self, Endpoint};
+use crate::wechat::endpoint::Endpoint;
 use crate::wechat::request::Request;
 
 /// A call with its account and client.
@@ -33,10 +33,8 @@ impl<'a> Signed<'a> {
         self.endpoint.path
     }
 
-    /// Whether the call may be repeated. A coupon may be used or returned by another call between two attempts, and
-    /// the documentation does not say that the request number protects from that (reference v3 §1.10).
     pub(super) fn is_repeatable(&self) -> bool {
-        ![endpoint::COUPON_USE, endpoint::COUPON_RETURN].contains(self.endpoint)
+        self.endpoint.is_repeatable()
     }
 
     /// What identifies the request, the same for every attempt.
