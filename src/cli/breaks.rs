@@ -29,9 +29,8 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     if let Some(since) = command.since {
         return lives(lake, since, command.date);
     }
-    let mut breaks = read(&path)?;
-    breaks.sort_by(|a, b| b.at_risk_fen.cmp(&a.at_risk_fen).then_with(|| a.break_id.cmp(&b.break_id)));
-    show_open(&breaks);
+    let breaks = read(&path)?;
+    show_open(&Break::open_by_risk(&breaks));
     match gate.and_then(|gate| gate.exceeded(&breaks)) {
         Some(exceeded) => {
             terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
@@ -41,10 +40,9 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     }
 }
 
-/// The open breaks as a table.
-fn show_open(breaks: &[Break]) {
+fn show_open(breaks: &[&Break]) {
     say(format_args!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan"));
-    for it in breaks.iter().filter(|it| it.is_open()) {
+    for it in breaks {
         let yuan = it.at_risk_fen.to_string();
         say(format_args!(
             "{:<16}  {:<5}  {:<8}  {:>4}  {yuan:>12}  {}",

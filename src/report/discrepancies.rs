@@ -36,16 +36,6 @@ const COLUMNS: [Column; 23] = [
     column("action", "处理建议", "Action", Kind::Text),
 ];
 
-/// The open breaks in order of priority.
-pub(super) fn by_risk(breaks: &[Break]) -> Vec<&Break> {
-    let mut open: Vec<&Break> = breaks.iter().filter(|it| it.is_open()).collect();
-    open.sort_by(|a, b| {
-        let risk = b.at_risk_fen.cmp(&a.at_risk_fen);
-        risk.then(b.age_days.cmp(&a.age_days)).then(a.break_id.cmp(&b.break_id))
-    });
-    open
-}
-
 pub(super) fn row<'a>(input: &'a PackInput<'_>, it: &'a Break) -> [Cell<'a>; COLUMNS.len()] {
     let language = input.settings.language;
     [

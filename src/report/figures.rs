@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::discrepancies;
 use super::flow::FlowLine;
 use super::input::{PackInput, RuleTexts};
 use super::summary::AgeBucket;
@@ -154,7 +153,7 @@ fn of_age(breaks: &[Break], age: AgeBucket) -> AgeFigures<'_> {
 
 fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
     let mut rules: BTreeMap<&str, Vec<&Break>> = BTreeMap::new();
-    for it in discrepancies::by_risk(input.breaks) {
+    for it in Break::open_by_risk(input.breaks) {
         rules.entry(&it.rule_id).or_default().push(it);
     }
     let figures = |(rule_id, breaks): (&'a str, Vec<&'a Break>)| {

@@ -225,7 +225,7 @@ fn fill_sheets<'a>(
 impl<S: Shelf> Pack<'_, S> {
     fn write_discrepancies(&mut self) -> Result<(), ReportError> {
         let mut twin = self.begin(&discrepancies::TABLE, &[])?;
-        for it in discrepancies::by_risk(self.input.breaks) {
+        for it in Break::open_by_risk(self.input.breaks) {
             twin.line(&mut self.book, &discrepancies::row(self.input, it))?;
         }
         self.finish(twin)
@@ -284,7 +284,7 @@ impl<S: Shelf> Pack<'_, S> {
     /// The lines above the summary in the workbook.
     fn front(&self) -> Vec<(String, Cell<'static>)> {
         let pick = |zh: &str, en: &str| self.input.pick(zh, en).to_owned();
-        let open = discrepancies::by_risk(self.input.breaks);
+        let open = Break::open_by_risk(self.input.breaks);
         let at_risk = open.iter().map(|it| it.at_risk_fen).sum();
         let title = format!("{} · {} {}", self.input.job, pick("优惠券对账", "coupon reconciliation"), self.input.date);
         let mut front = vec![

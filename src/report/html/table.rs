@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::super::discrepancies;
 use super::super::figures::Summary;
 use super::super::input::PackInput;
 use super::super::words::{self, word};
@@ -17,7 +16,7 @@ pub(super) const MOST_ROWS: usize = 1000;
 
 /// The section.
 pub(super) fn breaks(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
-    let open = discrepancies::by_risk(input.breaks);
+    let open = Break::open_by_risk(input.breaks);
     let shown = &open[..open.len().min(MOST_ROWS)];
     let rows: String = shown.iter().map(|it| row(input, it)).collect();
     if rows.is_empty() {
