@@ -2,6 +2,7 @@
 //! `open_fen>100000,rule:SU01.count>0`.
 
 use crate::money::Fen;
+use crate::reconcile::rules::Severity;
 use crate::record::Break;
 
 /// A comma-separated list of limits.
@@ -19,7 +20,7 @@ struct Limit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Scope {
     All,
-    Severity(String),
+    Severity(Severity),
     Rule(String),
 }
 
@@ -82,7 +83,7 @@ impl Scope {
     fn holds(&self, it: &Break) -> bool {
         match self {
             Scope::All => true,
-            Scope::Severity(severity) => it.severity == *severity,
+            Scope::Severity(severity) => it.severity == severity.as_str(),
             Scope::Rule(rule) => it.rule_id == *rule,
         }
     }
@@ -105,7 +106,7 @@ fn parse_limit(text: &str) -> Option<Limit> {
 
 fn parse_scope(text: &str) -> Option<Scope> {
     match text.split_once(':')? {
-        ("severity", severity @ ("high" | "medium" | "low")) => Some(Scope::Severity(severity.to_owned())),
+        ("severity", name) => Severity::find(name).map(Scope::Severity),
         ("rule", rule) if !rule.is_empty() => Some(Scope::Rule(rule.to_owned())),
         _ => None,
     }

@@ -13,7 +13,8 @@ use crate::dataset::manifest::Manifest;
 use crate::dataset::staged::{REPORTS, StagedFile, digest_of, partitions};
 use crate::dataset::status::RunStatus;
 use crate::job::Job;
-use crate::reconcile::{self, rules::Rule};
+use crate::reconcile::rules::{Rule, Severity};
+use crate::reconcile::rules_of;
 use crate::record::Break;
 use crate::stage::Stage;
 
@@ -178,7 +179,7 @@ impl<'a> Lineage<'a> {
 
     fn assertions(&self, manifest: &Manifest, breaks: &[Break]) -> BTreeMap<String, Vec<Value>> {
         let mut assertions: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        let Some(rules) = reconcile::rules_of(self.job).ok().filter(|_| manifest.is_judged()) else {
+        let Some(rules) = rules_of(self.job).ok().filter(|_| manifest.is_judged()) else {
             return assertions;
         };
         for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
@@ -241,7 +242,7 @@ fn assertion(rule: &Rule, open: usize) -> Value {
     json!({
         "assertion": "custom_sql",
         "success": open == 0,
-        "severity": if rule.severity.as_str() == "high" { "error" } else { "warn" },
+        "severity": if rule.severity == Severity::High { "error" } else { "warn" },
         "name": format!("{} {}", rule.id, rule.name),
         "description": rule.title,
         "expected": "0",

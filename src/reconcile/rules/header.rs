@@ -79,6 +79,14 @@ pub struct Input {
 }
 
 impl Severity {
+    /// From most to least severe.
+    pub const ALL: [Severity; 3] = [Severity::High, Severity::Medium, Severity::Low];
+
+    /// The severity of that name.
+    pub fn find(name: &str) -> Option<Severity> {
+        Severity::ALL.into_iter().find(|severity| severity.as_str() == name)
+    }
+
     /// The name in the header and in the dataset.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -207,12 +215,8 @@ impl Header<'_> {
     }
 
     fn severity(&self) -> Result<Severity, RuleError> {
-        match self.text("severity")?.as_str() {
-            "high" => Ok(Severity::High),
-            "medium" => Ok(Severity::Medium),
-            "low" => Ok(Severity::Low),
-            other => Err(self.wrong(format!("severity `{other}` is none of high, medium, low"))),
-        }
+        let name = self.text("severity")?;
+        Severity::find(&name).ok_or_else(|| self.wrong(format!("severity `{name}` is none of high, medium, low")))
     }
 
     fn keys(&self) -> Result<Vec<Key>, RuleError> {

@@ -10,11 +10,10 @@ use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
 use crate::quantity::{agreeing, counted};
+use crate::reconcile::rules::Severity;
 
 /// Rules shown before the rest is collapsed.
 const RULES_SHOWN: usize = 10;
-/// From most to least severe.
-pub(super) const SEVERITIES: [&str; 3] = ["high", "medium", "low"];
 
 fn section(class: &str, title: Both<'_>, body: &str) -> String {
     format!("<section class=\"panel {class}\"><h2>{title}</h2>{body}</section>")
@@ -34,7 +33,7 @@ pub(super) fn ages(summary: &Summary<'_>) -> String {
     for (index, age) in summary.by_age.iter().enumerate() {
         let x = 38.0 + 76.0 * index as f64;
         let mut top = 186.0;
-        for severity in SEVERITIES.iter().rev() {
+        for severity in Severity::ALL.into_iter().rev().map(Severity::as_str) {
             let rows = age.by_severity.get(severity).map_or(0, |tally| tally.rows);
             let high = 138.0 * rows as f64 / most as f64;
             top -= high;
@@ -56,15 +55,16 @@ pub(super) fn ages(summary: &Summary<'_>) -> String {
         let _ = write!(body, "<text class=\"tick\" x=\"{x}\" y=\"224\" text-anchor=\"middle\">{money}</text>");
     }
     body.push_str("</svg>");
+    let legend = Severity::ALL.map(Severity::as_str);
     let legend =
-        SEVERITIES.map(|it| format!("<span class=\"key {it}\"></span>{} ", both_words(words::SEVERITY, it))).concat();
+        legend.map(|it| format!("<span class=\"key {it}\"></span>{} ", both_words(words::SEVERITY, it))).concat();
     body += &format!("<p class=\"legend\">{legend}<span class=\"unit\">{}</span></p>", Both("账龄按天", "age in days"));
     section("age", Both("未结差异账龄", "Open breaks by age"), &body)
 }
 
 /// The class of a severity; an unknown one looks like the least.
 pub(super) fn class_of(severity: &str) -> &'static str {
-    SEVERITIES.into_iter().find(|known| *known == severity).unwrap_or("low")
+    Severity::find(severity).unwrap_or(Severity::Low).as_str()
 }
 
 pub(super) fn rules(summary: &Summary<'_>) -> String {

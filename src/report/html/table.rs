@@ -6,9 +6,10 @@ use std::collections::BTreeSet;
 use super::super::figures::Summary;
 use super::super::input::PackInput;
 use super::super::words::{self, word};
-use super::charts::{SEVERITIES, class_of};
+use super::charts::class_of;
 use super::escape::{Both, BothData, Escaped, both_words, grouped, yuan_or_dash};
 use crate::job::Language;
+use crate::reconcile::rules::Severity;
 use crate::record::Break;
 
 /// Maximum number of breaks on the page: more would make it slow to open on a phone.
@@ -56,8 +57,9 @@ fn tools(summary: &Summary<'_>) -> String {
     let rules: BTreeSet<_> = summary.by_rule.iter().map(|it| (it.rule_id, it.title_zh, it.title)).collect();
     let rules: String =
         rules.into_iter().map(|(id, zh, en)| option(id, &format!("{id} {zh}"), &format!("{id} {en}"))).collect();
-    let severities: String = SEVERITIES
-        .iter()
+    let severities: String = Severity::ALL
+        .map(Severity::as_str)
+        .into_iter()
         .map(|it| option(it, word(words::SEVERITY, Language::Zh, it), word(words::SEVERITY, Language::En, it)))
         .collect();
     let sides: String = summary
