@@ -9,7 +9,8 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Object, STAGED};
+use super::Object;
+use super::transfer::STAGED;
 use crate::durable;
 
 /// Its name in the work folder; also identifies a folder as a work folder.

@@ -10,7 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::index::{Copy, FILE_NAME, Index};
-use super::{Cause, Lease, Object, Put, STAGED, Store, StoreError};
+use super::transfer::STAGED;
+use super::{Cause, Lease, Object, Put, Store, StoreError};
 use crate::durable;
 
 /// Interval at which committed files of a night in progress are uploaded.
