@@ -23,7 +23,7 @@ mod torn;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::clock::World;
 use crate::durable;
@@ -144,7 +144,7 @@ impl Journal {
     /// # Errors
     /// Its segments cannot be read.
     pub fn stage(&self, name: &str) -> Result<Arc<StageJournal>, JournalError> {
-        let mut stages = self.stages.lock().expect("no holder of this lock panics");
+        let mut stages = self.opened();
         if let Some(stage) = stages.get(name) {
             return Ok(Arc::clone(stage));
         }
@@ -155,12 +155,17 @@ impl Journal {
         Ok(stage)
     }
 
+    /// The stages that were opened.
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<String, Arc<StageJournal>>> {
+        self.stages.lock().expect("no holder of this lock panics")
+    }
+
     /// Makes everything appended so far durable.
     ///
     /// # Errors
     /// A segment cannot be written.
     pub fn flush(&self) -> Result<(), JournalError> {
-        let stages: Vec<_> = self.stages.lock().expect("no holder of this lock panics").values().cloned().collect();
+        let stages: Vec<_> = self.opened().values().cloned().collect();
         stages.iter().try_for_each(|stage| stage.flush())?;
         let Some(mirror) = &self.mirror else { return Ok(()) };
         mirror.put_folder(&self.folder).map_err(|error| io_error(&self.folder, error.into()))
@@ -171,14 +176,14 @@ impl Journal {
     /// # Errors
     /// A segment cannot be read.
     pub fn digests(&self, room: &Room) -> Result<BTreeMap<String, String>, JournalError> {
-        let stages = self.stages.lock().expect("no holder of this lock panics").clone();
+        let stages = self.opened().clone();
         let answered = stages.into_iter().filter(|(_, stage)| !stage.is_empty());
         answered.map(|(name, stage)| Ok((name, stage.digest(room)?))).collect()
     }
 
     /// The extent of the journal: for every stage that has answers, the number of the next segment.
     pub fn extent(&self) -> BTreeMap<String, u32> {
-        let stages = self.stages.lock().expect("no holder of this lock panics");
+        let stages = self.opened();
         let answered = stages.iter().filter(|(_, stage)| !stage.is_empty());
         answered.map(|(name, stage)| (name.clone(), stage.next_segment())).collect()
     }

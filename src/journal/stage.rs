@@ -44,12 +44,34 @@ struct State {
     segments: Vec<Segment>,
     /// The keys that are answered.
     keys: Fingerprints,
-    open: Vec<Entry>,
-    open_pages: usize,
-    opened_at: Option<DateTime<Utc>>,
+    /// What is not durable yet.
+    open: Option<OpenSegment>,
     flow: Flow,
     /// The digest over everything, as long as nothing is added.
     digest: Option<String>,
+}
+
+/// The entries of the next segment.
+#[derive(Debug)]
+struct OpenSegment {
+    entries: Vec<Entry>,
+    pages: usize,
+    opened_at: DateTime<Utc>,
+}
+
+impl OpenSegment {
+    fn at(now: DateTime<Utc>) -> OpenSegment {
+        OpenSegment { entries: Vec::new(), pages: 0, opened_at: now }
+    }
+
+    fn add(&mut self, entry: Entry) {
+        self.pages += entry.pages.len();
+        self.entries.push(entry);
+    }
+
+    fn is_full(&self, now: DateTime<Utc>) -> bool {
+        self.pages >= SEGMENT_PAGES || now - self.opened_at >= SEGMENT_AGE
+    }
 }
 
 impl StageJournal {
@@ -92,16 +114,12 @@ impl StageJournal {
         if !state.keys.insert(&[&entry.key]) {
             return Ok(());
         }
-        let now = self.world.clock.now();
-        let opened_at = *state.opened_at.get_or_insert(now);
         state.digest = None;
         state.flow.fetched += 1;
-        state.open_pages += entry.pages.len();
-        state.open.push(entry);
-        if state.open_pages >= SEGMENT_PAGES || now - opened_at >= SEGMENT_AGE {
-            self.close_segment(&mut state)?;
-        }
-        Ok(())
+        let now = self.world.clock.now();
+        let open = state.open.get_or_insert_with(|| OpenSegment::at(now));
+        open.add(entry);
+        if open.is_full(now) { self.close_segment(&mut state) } else { Ok(()) }
     }
 
     /// Allows `key` to be requested again, because its answer is no longer usable. The last answer counts.
@@ -216,14 +234,11 @@ impl StageJournal {
     }
 
     fn close_segment(&self, state: &mut State) -> Result<(), JournalError> {
-        if state.open.is_empty() {
-            return Ok(());
-        }
-        let segment = segment::write(&self.folder, next_number(&state.segments), &state.open)?;
+        let Some(open) = &state.open else { return Ok(()) };
+        // Entries that cannot be written stay: the next segment is their second chance.
+        let segment = segment::write(&self.folder, next_number(&state.segments), &open.entries)?;
         state.segments.push(segment);
-        state.open.clear();
-        state.open_pages = 0;
-        state.opened_at = None;
+        state.open = None;
         Ok(())
     }
 }

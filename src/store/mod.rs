@@ -1,5 +1,6 @@
 //! A bucket that holds a lake: objects below one prefix, each uploaded at once and read in one version.
-//! Knows no dataset and no job; callers decide what is uploaded when, and what may be overwritten.
+//! Knows no dataset, and of a job only the settings of its bucket; callers decide what is uploaded when, and what may be
+//! overwritten.
 //!
 //! Callers block until the answer. Requests run on threads of their own, so that it does not matter whether
 //! a caller is asynchronous.
