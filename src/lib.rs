@@ -7,6 +7,9 @@
 // A type nobody can print is no good in a failing test; a `pub` that nobody outside can reach says nothing.
 #![warn(missing_debug_implementations, unreachable_pub)]
 
+// From the bottom to the top: a module may use those above it, never those below (`tests/it/tidy.rs`).
+
+// What knows no job and no network.
 pub mod money;
 pub(crate) mod quantity;
 pub mod api;
@@ -24,6 +27,7 @@ pub mod durable;
 pub mod causes;
 pub mod logbook;
 
+// What a night is made of.
 pub mod job;
 pub mod store;
 #[cfg(feature = "spark")]
@@ -39,8 +43,11 @@ pub mod report;
 pub mod remedy;
 pub mod watch;
 pub mod dictionary;
+
+// What runs one.
 pub mod pipeline;
 pub mod error;
 pub mod cli;
 
+// What stands apart.
 pub mod simulator;

@@ -2,46 +2,56 @@
 //! night, the job and the decisions. Reads Parquet and writes only scratch files of the night; uses no clock; only
 //! `cluster` talks to another machine.
 
+// What a night is reconciled from, and where.
 mod basis;
-mod builders;
-mod candidate;
-mod cases;
-mod cluster;
-mod coupon_key;
-mod cursor;
-mod decisions;
-mod engine;
-mod error;
-mod facts;
 mod files;
-mod fixture;
-mod footing;
-mod grouped;
-mod judge;
-mod ledger;
-mod ledger_row;
-pub mod ledger_sql;
-mod lifecycle;
-mod matching;
-mod merge;
-mod observed;
-mod order_book;
-mod order_side;
-mod outlook;
+mod terms;
 mod parameters;
+mod site;
+mod cluster;
+
+// The match: every side, in the order of its coupons, becomes the ledger.
+mod ledger;
+pub mod ledger_sql;
+mod sides;
+mod facts;
+mod order_book;
+mod matching;
+mod wallet;
+mod order_side;
+mod subsidy;
+mod ledger_row;
+mod observed;
+mod footing;
+mod tally;
+
+// How its rows are read, sorted, merged and written.
+mod cursor;
+mod merge;
+mod grouped;
+mod coupon_key;
+mod text_hash;
+mod builders;
+mod scratch_table;
+
+// The rules: what their queries find becomes breaks, which live from night to night.
+pub mod rules;
+mod engine;
+mod tables;
+mod reduction;
+mod candidate;
+mod outlook;
+mod judge;
+mod lifecycle;
+mod decisions;
+
+mod error;
+
+// Cases of rules and of the ledger, as files.
+mod cases;
+mod fixture;
 #[cfg(test)]
 mod parts_tests;
-mod reduction;
-pub mod rules;
-mod scratch_table;
-mod sides;
-mod site;
-mod subsidy;
-mod tables;
-mod tally;
-mod terms;
-mod text_hash;
-mod wallet;
 
 pub use cases::{CaseOutcome, test_folder};
 pub use cluster::{Carrier, Handover, Place, Script, ScriptResults};
