@@ -25,7 +25,6 @@ pub mod record;
 pub mod pseudonyms;
 pub mod durable;
 pub mod causes;
-pub mod logbook;
 
 // What a night is made of.
 pub mod job;

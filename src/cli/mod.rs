@@ -35,7 +35,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, fmt::layer, registry};
 
 use crate::error::{ExitCode, Failure};
-use crate::logbook;
+use crate::watch::logbook;
 use arguments::{Arguments, Command, LogFormat};
 use runtime::{many_threads, one_thread};
 

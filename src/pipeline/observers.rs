@@ -21,9 +21,8 @@ use crate::dataset::status::RunStatus;
 use crate::durable;
 use crate::error::Failure;
 use crate::job::{Job, Language};
-use crate::logbook;
 use crate::reconcile;
-use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told};
+use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told, logbook};
 
 /// The events file in the folder of a run.
 const EVENTS: &str = "events.ndjson";

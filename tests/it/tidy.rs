@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 33] = [
+const LAYERS: [&str; 32] = [
     "money",
     "quantity",
     "api",
@@ -20,7 +20,6 @@ const LAYERS: [&str; 33] = [
     "pseudonyms",
     "durable",
     "causes",
-    "logbook",
     "job",
     "store",
     "spark",
