@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
-use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
+use super::listing::{Items, ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::wire::card_dimension_row;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
@@ -113,9 +113,8 @@ async fn list(mp: &Mp) -> Result<Option<Vec<Page>>, Issue> {
             return Ok(declined);
         }
         let (page, ids) = settle_and_read(&request, answer)?;
-        let (is_known, total) = (ids.is_some(), ids.as_ref().and_then(|ids| stated_total(ids.total_num)));
-        let keys = ids.map(|ids| ids.card_id_list).unwrap_or_default();
-        Ok(ListPage { keys, total, is_known, refusal: None, page })
+        let items = |ids: CardIds| Items { total: stated_total(ids.total_num), keys: ids.card_id_list };
+        Ok(ListPage::of(page, ids.map(items)))
     });
     match listing.await? {
         Listing::Settled(pages) => Ok(Some(pages)),

@@ -4,7 +4,7 @@ use std::io;
 
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
-use super::listing::{ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
+use super::listing::{Items, ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::odd_fields::OddFields;
 use super::stocks::{Stocks, Unanswered};
 use super::wire::{code_of, coupon_code_row};
@@ -115,10 +115,12 @@ fn list_page(
     let (page, read) = settle_and_read(request, answer)?;
     let told = read.as_ref().and_then(|page| page.stock_id.as_deref()).filter(|id| !id.is_empty());
     told.map_or(Ok(()), |told| require_echo(request, stock_id, told))?;
-    let items = read.iter().flat_map(|page| &page.data);
-    let keys = items.map(|item| code_of(item, stock_id).map(str::to_owned)).collect::<Result<_, _>>()?;
-    let (is_known, total) = (read.is_some(), read.and_then(|page| stated_total(page.total_count)));
-    Ok(ListPage { keys, total, is_known, refusal: None, page })
+    Ok(ListPage::of(page, read.map(|read| items_of(&read, stock_id)).transpose()?))
+}
+
+fn items_of(page: &CouponCodePage, stock_id: &str) -> Result<Items, Issue> {
+    let keys = page.data.iter().map(|item| code_of(item, stock_id).map(str::to_owned));
+    Ok(Items { keys: keys.collect::<Result<_, _>>()?, total: stated_total(page.total_count) })
 }
 
 async fn ask_pool(
@@ -146,6 +148,7 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+    use crate::extract::listing::Told;
     use crate::sorter::PackedRow;
     use crate::wechat::Evidence;
 
@@ -179,7 +182,8 @@ mod tests {
     #[test]
     fn a_page_of_which_an_item_has_no_code_is_not_kept_even_where_the_total_leaves_it_out() {
         let page = listed(r#"{"total_count":1,"data":[{"coupon_code":"A"}]}"#).unwrap();
-        assert_eq!((page.keys, page.total), (vec!["A".to_owned()], Some(1)));
+        let Told::Items(Items { keys, total }) = page.told else { panic!("{page:?}") };
+        assert_eq!((keys, total), (vec!["A".to_owned()], Some(1)));
         let issue = listed(r#"{"total_count":1,"data":[{"coupon_code":"A"},{"code":"","code_status":"AVAILABLE"}]}"#);
         let issue = issue.unwrap_err();
         assert_eq!((issue.kind, issue.what.contains("without a code")), (IssueKind::Garbled, true));

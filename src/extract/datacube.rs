@@ -11,7 +11,7 @@ use super::night::Imprint;
 use super::wire;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
-use crate::journal::Page;
+use crate::journal::{Page, StageJournal};
 use crate::quantity::{agreeing, counted};
 use crate::record::{CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay, Record};
 use crate::stage::Stage;
@@ -64,17 +64,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
         call.check(&pages, asked).map(|()| Some(pages))
     };
     let issues = ask_all(night, &journal, PLACE, questions, ask).await?;
-    let mut rows = Datacube::default();
-    let mut unknown = BTreeSet::new();
-    for entry in journal.entries()? {
-        if let Some((asked, call)) = calls.get(&entry.key) {
-            call.read()(&entry.pages, asked, &mut rows)?;
-            if !is_known(&entry.pages, asked)? {
-                unknown.insert(asked.card_id);
-                rows.partial.insert(call.dataset());
-            }
-        }
-    }
+    let (mut rows, unknown) = read_answers(&journal, &calls)?;
     let unanswered = calls.iter().filter(|(key, _)| !journal.contains(key));
     rows.partial.extend(unanswered.map(|(_, (_, call))| call.dataset()));
     let (repeated, contradicted) = rows.settle();
@@ -84,6 +74,23 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     harvest.issues.extend(unknown.into_iter().map(unknown_card));
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     Ok(harvest.noting("repeated_rows", repeated).noting("contradicting_rows", contradicted.len()))
+}
+
+/// The rows of the answers, and the cards that the platform does not know.
+fn read_answers<'a>(
+    journal: &StageJournal,
+    calls: &BTreeMap<String, (Asked<'a>, Call)>,
+) -> Result<(Datacube, BTreeSet<&'a str>), Issue> {
+    let (mut rows, mut unknown) = (Datacube::default(), BTreeSet::new());
+    for entry in journal.entries()? {
+        let Some((asked, call)) = calls.get(&entry.key) else { continue };
+        call.read()(&entry.pages, asked, &mut rows)?;
+        if !is_known(&entry.pages, asked)? {
+            unknown.insert(asked.card_id);
+            rows.partial.insert(call.dataset());
+        }
+    }
+    Ok((rows, unknown))
 }
 
 /// The journal keys of a night's calls.

@@ -18,19 +18,36 @@ const ROUNDS: usize = 3;
 /// One page of a list.
 #[derive(Debug)]
 pub(super) struct ListPage {
-    /// Keys of its items.
-    pub(super) keys: Vec<String>,
-    /// The total that the list states; `None` if it states none, and then its end cannot be known.
-    pub(super) total: Option<u64>,
-    /// Whether the API knows the list.
-    pub(super) is_known: bool,
-    /// The error of the API if it does not accept the offset.
-    pub(super) refusal: Option<Issue>,
+    pub(super) told: Told,
     /// The answer, for the journal.
     pub(super) page: Page,
 }
 
+/// What a page tells.
+#[derive(Debug)]
+pub(super) enum Told {
+    /// A part of the list.
+    Items(Items),
+    /// The API does not know the list.
+    Unknown,
+    /// The API does not accept the offset.
+    Refused(Issue),
+}
+
+/// A part of a list.
+#[derive(Debug, Default)]
+pub(super) struct Items {
+    pub(super) keys: Vec<String>,
+    /// The total that the list states; `None` if it states none, and then its end cannot be known.
+    pub(super) total: Option<u64>,
+}
+
 impl ListPage {
+    /// The page of an answer; one without `items` is that of a list which the API does not know.
+    pub(super) fn of(page: Page, items: Option<Items>) -> ListPage {
+        ListPage { told: items.map_or(Told::Unknown, Told::Items), page }
+    }
+
     /// A page that APIv3 refuses: some endpoints answer an offset out of range with a parameter error (reference v3
     /// §1.9), and the meaning of `offset` has to be found out.
     pub(super) fn refused<T>(request: &Request<T>, answer: &Result<Answer, ApiError>) -> Option<ListPage> {
@@ -47,8 +64,7 @@ impl ListPage {
     }
 
     fn without_items<T>(request: &Request<T>, answer: &Answer, error: &ApiError) -> ListPage {
-        let refusal = Some(Issue::from(error));
-        ListPage { keys: Vec::new(), total: None, is_known: false, refusal, page: page(request, answer) }
+        ListPage { told: Told::Refused(Issue::from(error)), page: page(request, answer) }
     }
 }
 
@@ -284,20 +300,22 @@ impl<'m> Progress<'m> {
         }
     }
 
-    fn take(&mut self, listed: ListPage) -> Step {
-        let ListPage { keys, total, page, is_known, refusal } = listed;
-        if let Some(issue) = refusal {
-            return Step::Ended(self.early_end().unwrap_or_else(|| Walk::Refused(Box::new(issue))));
+    fn take(&mut self, ListPage { told, page }: ListPage) -> Step {
+        match told {
+            Told::Items(items) => {
+                self.pages.push(page);
+                if self.offset == 0 {
+                    self.meaning.begins_at_zero.set(true);
+                }
+                self.count(items)
+            }
+            Told::Unknown => {
+                self.pages.push(page);
+                let early_end = self.early_end();
+                Step::Ended(early_end.unwrap_or_else(|| Walk::Unknown(mem::take(&mut self.pages))))
+            }
+            Told::Refused(issue) => Step::Ended(self.early_end().unwrap_or_else(|| Walk::Refused(Box::new(issue)))),
         }
-        self.pages.push(page);
-        if !is_known {
-            let early_end = self.early_end();
-            return Step::Ended(early_end.unwrap_or_else(|| Walk::Unknown(mem::take(&mut self.pages))));
-        }
-        if self.offset == 0 {
-            self.meaning.begins_at_zero.set(true);
-        }
-        self.count(keys, total)
     }
 
     /// After a first page the list is neither refused nor unknown any more: it only ends too early.
@@ -305,7 +323,7 @@ impl<'m> Progress<'m> {
         self.first_total.map(|total| self.gap(total))
     }
 
-    fn count(&mut self, keys: Vec<String>, total: Option<u64>) -> Step {
+    fn count(&mut self, Items { keys, total }: Items) -> Step {
         let (rows, known) = (keys.len(), self.keys.len());
         // An item that a page shows twice may stand beyond the length of the page: it counts as one row.
         let distinct_rows = keys.iter().collect::<HashSet<_>>().len();
@@ -370,15 +388,16 @@ where
 {
     let (mut past_end, pages_read) = (PastEnd::Nothing, progress.pages.len());
     for candidate in progress.meaning.candidates() {
-        let page = ask(candidate.offset_after(progress.keys.len(), pages_read)).await?;
-        let is_new = page.keys.iter().any(|key| !progress.keys.contains(key));
-        match page.total {
-            Some(0) if page.keys.is_empty() => past_end = PastEnd::ClaimsEmpty,
+        let ListPage { told, page } = ask(candidate.offset_after(progress.keys.len(), pages_read)).await?;
+        let Told::Items(items) = told else { continue };
+        let is_new = items.keys.iter().any(|key| !progress.keys.contains(key));
+        match items.total {
+            Some(0) if items.keys.is_empty() => past_end = PastEnd::ClaimsEmpty,
             Some(told) if told != total => return Ok(PastEnd::More),
             _ if is_new => return Ok(PastEnd::More),
-            _ if tells_anew(&progress.pages, &page.page) => {
+            _ if tells_anew(&progress.pages, &page) => {
                 progress.is_retold = true;
-                progress.pages.push(page.page);
+                progress.pages.push(page);
             }
             _ => {}
         }

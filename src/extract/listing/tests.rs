@@ -10,13 +10,11 @@ const MEASURE: Measure = Measure { page_rows: 20, most_pages: PAGES };
 
 /// A server with `total` items that returns `limit` per page.
 fn page(items: impl Iterator<Item = u64>, total: u64) -> Result<ListPage, Issue> {
-    Ok(ListPage {
-        keys: items.map(|item| item.to_string()).collect(),
-        total: Some(total),
-        is_known: true,
-        refusal: None,
-        page: Page::for_tests(""),
-    })
+    Ok(listed(items.map(|item| item.to_string()).collect(), Some(total), Page::for_tests("")))
+}
+
+fn listed(keys: Vec<String>, total: Option<u64>, page: Page) -> ListPage {
+    ListPage::of(page, Some(Items { keys, total }))
 }
 
 fn slice(from: u64, total: u64, limit: u64) -> std::ops::Range<u64> {
@@ -86,7 +84,7 @@ async fn a_list_whose_total_is_wrong_never_settles_without_one_of_its_items() {
                 let items = slice(row_of(offset), size, 20);
                 let keys: Vec<_> = items.map(|item| item.to_string()).collect();
                 let page = Page::for_tests(&keys.join(","));
-                Ok(ListPage { keys, total: Some(told), is_known: true, refusal: None, page })
+                Ok(listed(keys, Some(told), page))
             });
             if let Listing::Settled(pages) = listing.await.unwrap() {
                 let rows = pages.iter().flat_map(|page| page.body.split(|byte| *byte == b','));
@@ -169,8 +167,7 @@ async fn a_page_that_shows_an_item_once_more_than_it_has_room_for_hides_none_beh
 }
 
 fn unknown() -> Result<ListPage, Issue> {
-    let page = Page::for_tests("unknown");
-    Ok(ListPage { keys: Vec::new(), total: None, is_known: false, refusal: None, page })
+    Ok(ListPage::of(Page::for_tests("unknown"), None))
 }
 
 #[tokio::test]
@@ -209,8 +206,8 @@ async fn a_list_that_is_unknown_at_zero_is_asked_for_from_one_until_some_list_be
 }
 
 fn refused() -> Result<ListPage, Issue> {
-    let refusal = Some(Issue::new(IssueKind::Incomplete, "PARAM_ERROR"));
-    Ok(ListPage { refusal, ..unknown()? })
+    let told = Told::Refused(Issue::new(IssueKind::Incomplete, "PARAM_ERROR"));
+    Ok(ListPage { told, page: Page::for_tests("refused") })
 }
 
 #[tokio::test]
@@ -281,7 +278,7 @@ impl Moving {
         }
         let keys: Vec<_> = self.items.iter().skip(row as usize).take(limit).cloned().collect();
         let page = Page { body: keys.join(",").into(), ..Page::for_tests("") };
-        Ok(ListPage { keys, total: Some(self.items.len() as u64), is_known: true, refusal: None, page })
+        Ok(listed(keys, Some(self.items.len() as u64), page))
     }
 }
 
@@ -349,9 +346,7 @@ async fn a_list_that_does_not_say_its_length_is_unsettled_not_empty() {
     for count in [None, Some(-1)] {
         let meaning = OffsetMeaning::default();
         let total = stated_total(count);
-        let ask = async |_| {
-            Ok(ListPage { keys: Vec::new(), total, is_known: true, refusal: None, page: Page::for_tests("{}") })
-        };
+        let ask = async |_| Ok(listed(Vec::new(), total, Page::for_tests("{}")));
         assert!(matches!(read_list(&meaning, MEASURE, ask).await.unwrap(), Listing::Unsettled { .. }));
     }
 }

@@ -3,10 +3,9 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::extract::listing::{ListPage, stated_total};
-use crate::journal::Page;
+use crate::extract::listing::{Items, stated_total};
 use crate::wechat::ParseError;
-use crate::wechat::pay_v3::busifavor::{self, UserCouponPage};
+use crate::wechat::pay_v3::busifavor::{UserCoupon, UserCouponPage};
 
 /// A page as it was answered.
 pub(super) enum WalletPage<'b> {
@@ -24,41 +23,26 @@ impl<'b> WalletPage<'b> {
     }
 }
 
-/// The keys that a page lists, and the total it states.
-#[derive(Default)]
-pub(super) struct Listed {
-    keys: Vec<String>,
-    total: Option<u64>,
-}
-
-impl Listed {
-    pub(super) fn read(body: &[u8]) -> Result<Listed, ParseError> {
-        match WalletPage::read(body)? {
-            WalletPage::Plain(page) => Listed::of(&page),
-            WalletPage::Mended(page) => Listed::of(&page),
-        }
-    }
-
-    /// Refuses a page that lists a coupon twice with different values: which of the two is right would be a guess.
-    fn of<T: AsRef<str> + PartialEq>(page: &UserCouponPage<T>) -> Result<Listed, ParseError> {
-        let key = |it: &busifavor::UserCoupon<T>| format!("{}/{}", it.stock_id.as_ref(), it.coupon_code.as_ref());
-        let keys: Vec<_> = page.data.iter().map(key).collect();
-        let mut first = HashMap::new();
-        for (at, (key, coupon)) in keys.iter().zip(&page.data).enumerate() {
-            if *first.entry(key).or_insert(coupon) != coupon {
-                let detail = "lists a coupon of this page again, with different values".to_owned();
-                return Err(ParseError::Json { at: format!("data[{at}]"), detail });
-            }
-        }
-        Ok(Listed { total: stated_total(page.total_count), keys })
+/// The items of a page, as the list that they are a part of needs them.
+pub(super) fn read_items(body: &[u8]) -> Result<Items, ParseError> {
+    match WalletPage::read(body)? {
+        WalletPage::Plain(page) => items_of(&page),
+        WalletPage::Mended(page) => items_of(&page),
     }
 }
 
-/// The page of a list; nothing is `listed` if WeChat does not know the user.
-pub(super) fn list_page(page: Page, listed: Option<Listed>) -> ListPage {
-    let is_known = listed.is_some();
-    let Listed { keys, total } = listed.unwrap_or_default();
-    ListPage { keys, total, is_known, refusal: None, page }
+/// Refuses a page that lists a coupon twice with different values: which of the two is right would be a guess.
+fn items_of<T: AsRef<str> + PartialEq>(page: &UserCouponPage<T>) -> Result<Items, ParseError> {
+    let key = |it: &UserCoupon<T>| format!("{}/{}", it.stock_id.as_ref(), it.coupon_code.as_ref());
+    let keys: Vec<_> = page.data.iter().map(key).collect();
+    let mut first = HashMap::new();
+    for (at, (key, coupon)) in keys.iter().zip(&page.data).enumerate() {
+        if *first.entry(key).or_insert(coupon) != coupon {
+            let detail = "lists a coupon of this page again, with different values".to_owned();
+            return Err(ParseError::Json { at: format!("data[{at}]"), detail });
+        }
+    }
+    Ok(Items { total: stated_total(page.total_count), keys })
 }
 
 #[cfg(test)]
@@ -69,7 +53,7 @@ mod tests {
     fn a_page_may_tell_a_coupon_twice_if_it_tells_it_alike() {
         let read = |states: [&str; 2]| {
             let data = states.map(|state| format!(r#"{{"stock_id":"1","coupon_code":"A","coupon_state":"{state}"}}"#));
-            Listed::read(format!(r#"{{"data":[{}],"total_count":1}}"#, data.join(",")).as_bytes())
+            read_items(format!(r#"{{"data":[{}],"total_count":1}}"#, data.join(",")).as_bytes())
         };
         assert_eq!(read(["USED", "USED"]).unwrap().keys, ["1/A", "1/A"]);
         assert!(

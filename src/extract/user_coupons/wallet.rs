@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::cell::Cell;
 use std::io;
 
-use super::page::{Listed, WalletPage, list_page};
+use super::page::{WalletPage, read_items};
 use super::requests::{PLACE, Requests, SHAPE};
 use crate::extract::Issue;
 use crate::extract::ask::{ask_each, read_page_by, settle_and_read_by};
@@ -60,8 +60,8 @@ impl Requests<'_> {
             if let Some(refused) = ListPage::refused(&request, &answer) {
                 return Ok(refused);
             }
-            let (page, listed) = settle_and_read_by(&request, answer, Listed::read)?;
-            Ok(list_page(page, listed))
+            let (page, items) = settle_and_read_by(&request, answer, read_items)?;
+            Ok(ListPage::of(page, items))
         });
         match listing.await? {
             Listing::Settled(pages) => Ok(Some(pages)),
