@@ -76,6 +76,25 @@ fn inspect_dataset(
     if !folder.is_dir() {
         return Ok(None);
     }
+    inspect_day(folder, listed, it)?;
+    match check_partition(&path, contract, Some(date)) {
+        Ok(rows) => {
+            (it.files, it.rows) = (it.files + rows.len(), it.rows + rows.iter().sum::<u64>());
+            Ok(Some(rows))
+        }
+        Err(error) => match refusal(&error).filter(|no| advice_for_open_files(no).is_some()) {
+            // A file that could not be opened for a reason of the system is not damaged.
+            Some(no) => Err(with_path(&path)(no)),
+            None => {
+                it.find(path, in_one_line(&error));
+                Ok(None)
+            }
+        },
+    }
+}
+
+/// The folder of a day holds its parts and a marker, nothing else.
+fn inspect_day(folder: &Path, listed: Option<&[&StagedFile]>, it: &mut Inspection) -> io::Result<()> {
     let is_part = |name: &str| match listed {
         Some(listed) => listed.iter().any(|file| file.name == name),
         None => parts::number(name).is_some(),
@@ -92,20 +111,7 @@ fn inspect_dataset(
     if !folder.join(MARKER).is_file() {
         it.find(folder, "has no _SUCCESS");
     }
-    match check_partition(&path, contract, Some(date)) {
-        Ok(rows) => {
-            (it.files, it.rows) = (it.files + rows.len(), it.rows + rows.iter().sum::<u64>());
-            Ok(Some(rows))
-        }
-        Err(error) => match refusal(&error).filter(|no| advice_for_open_files(no).is_some()) {
-            // A file that could not be opened for a reason of the system is not damaged.
-            Some(no) => Err(with_path(&path)(no)),
-            None => {
-                it.find(path, in_one_line(&error));
-                Ok(None)
-            }
-        },
-    }
+    Ok(())
 }
 
 fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) -> io::Result<()> {

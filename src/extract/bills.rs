@@ -191,30 +191,35 @@ async fn fetch(
     }
     require_kept(night)?;
     night.require_ready(STAGE)?;
-    let standing = night.apis.health.standing(Api::PayV3, STAGE);
-    let retries = night.apis.retries.counter(STAGE);
-    night.watcher.expect(STAGE, 1, &retries);
-    let mut blob = night.journal.blob(STAGE.as_str())?;
-    let download = pay_v3.fetch_trade_bill(night.date, tar_type, &mut blob);
-    let receipt = match counting_retries(&retries, standing.try_calls(download)).await {
-        Ok(download) => {
-            let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
-            Receipt { file: Some(file), sha1: Some(download.sha1_hex) }
-        }
-        // After the ready time, "no statement" means an empty day (design §12).
-        Err(error) if error.kind() == FailureKind::NoStatement => Receipt { file: None, sha1: None },
-        Err(error) => {
-            let issue = Issue::from(&error);
-            night.apis.health.failed(Api::PayV3, &issue);
-            return Err(issue);
-        }
-    };
+    let receipt = download(night, pay_v3, tar_type).await?;
     night.apis.health.answered(Api::PayV3);
     night.watcher.advance(STAGE);
     let body = serde_json::to_vec(&receipt).map_err(|error| Issue::violation(error.to_string()))?;
     journal.append(Entry { key: key.to_owned(), pages: vec![receipt_page(night, body)] })?;
     journal.flush()?;
     Ok(())
+}
+
+/// Keeps the bill of the day as it comes; the journal must say so before it counts.
+async fn download(night: &Night<'_>, pay_v3: &PayV3, tar_type: TarType) -> Result<Receipt, Issue> {
+    let standing = night.apis.health.standing(Api::PayV3, STAGE);
+    let retries = night.apis.retries.counter(STAGE);
+    night.watcher.expect(STAGE, 1, &retries);
+    let mut blob = night.journal.blob(STAGE.as_str())?;
+    let download = pay_v3.fetch_trade_bill(night.date, tar_type, &mut blob);
+    match counting_retries(&retries, standing.try_calls(download)).await {
+        Ok(download) => {
+            let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
+            Ok(Receipt { file: Some(file), sha1: Some(download.sha1_hex) })
+        }
+        // After the ready time, "no statement" means an empty day (design §12).
+        Err(error) if error.kind() == FailureKind::NoStatement => Ok(Receipt { file: None, sha1: None }),
+        Err(error) => {
+            let issue = Issue::from(&error);
+            night.apis.health.failed(Api::PayV3, &issue);
+            Err(issue)
+        }
+    }
 }
 
 fn receipt_page(night: &Night<'_>, body: Vec<u8>) -> Page {
