@@ -1,7 +1,7 @@
 //! A cursor over the rows of a partition, or a merge of several, as rows borrowed from their batch. Holds one batch
 //! per partition (a few more if a thread reads ahead), so memory does not grow with the rows.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 use arrow::array::RecordBatch;
@@ -36,14 +36,35 @@ impl<C: Columns> Held<C> {
 
 /// The batches of a partition, decoded on demand or ahead on a thread.
 enum Batches {
-    Here(PartitionBatches),
-    Ahead(Prefetch<Result<RecordBatch, ArrowError>>),
+    Here(Decoding),
+    Ahead(Prefetch<Result<RecordBatch, PartitionError>>),
+}
+
+/// Decodes the batches of a partition; an error names the part that it comes from.
+struct Decoding {
+    dataset: &'static str,
+    batches: PartitionBatches,
+}
+
+impl Iterator for Decoding {
+    type Item = Result<RecordBatch, PartitionError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?;
+        Some(batch.map_err(|source| misfit(self.batches.part(), self.dataset, source)))
+    }
+}
+
+fn misfit(path: &Path, dataset: &'static str, source: ArrowError) -> PartitionError {
+    PartitionError::Rows { path: path.to_owned(), dataset, source: Box::new(source) }
 }
 
 /// The rows of one partition, or of none.
 pub(super) struct Cursor<C> {
     dataset: &'static str,
     batches: Option<Batches>,
+    /// The first file of the partition, for messages.
+    path: PathBuf,
     batch: Option<Rc<C>>,
     row: usize,
     rows: usize,
@@ -57,17 +78,18 @@ impl<C: Columns> Cursor<C> {
 
     /// As `open`, with a thread that decodes ahead.
     pub(super) fn open_ahead(dataset: &'static str, path: Option<&Path>) -> Result<Cursor<C>, PartitionError> {
-        Cursor::over(dataset, path, |batches| Batches::Ahead(Prefetch::start(batches, BATCHES_AHEAD)))
+        Cursor::over(dataset, path, |decoding| Batches::Ahead(Prefetch::start(decoding, BATCHES_AHEAD)))
     }
 
     fn over(
         dataset: &'static str,
         path: Option<&Path>,
-        batches: impl Fn(PartitionBatches) -> Batches,
+        batches: impl Fn(Decoding) -> Batches,
     ) -> Result<Cursor<C>, PartitionError> {
-        let opened = path.map(|path| PartitionBatches::open(path, Some(C::NAMES), ROWS_PER_BATCH));
-        let batches = opened.transpose()?.map(batches);
-        let mut cursor = Cursor { dataset, batches, batch: None, row: 0, rows: 0 };
+        let opened = path.map(|path| PartitionBatches::open(path, Some(C::NAMES), ROWS_PER_BATCH)).transpose()?;
+        let batches = opened.map(|opened| batches(Decoding { dataset, batches: opened }));
+        let path = path.map(Path::to_owned).unwrap_or_default();
+        let mut cursor = Cursor { dataset, batches, path, batch: None, row: 0, rows: 0 };
         cursor.load()?;
         Ok(cursor)
     }
@@ -121,16 +143,11 @@ impl<C: Columns> Cursor<C> {
     fn load(&mut self) -> Result<(), PartitionError> {
         (self.batch, self.row, self.rows) = (None, 0, 0);
         let Some(batches) = &mut self.batches else { return Ok(()) };
-        let misfit = |source: ArrowError| PartitionError::Rows {
-            path: self.dataset.into(),
-            dataset: self.dataset,
-            source: Box::new(source),
-        };
         for batch in batches {
-            let batch = batch.map_err(misfit)?;
+            let batch = batch?;
             if batch.num_rows() > 0 {
-                (self.row, self.rows) = (0, batch.num_rows());
-                self.batch = Some(Rc::new(C::of(&batch).map_err(misfit)?));
+                let columns = C::of(&batch).map_err(|source| misfit(&self.path, self.dataset, source))?;
+                (self.batch, self.row, self.rows) = (Some(Rc::new(columns)), 0, batch.num_rows());
                 break;
             }
         }
@@ -139,11 +156,11 @@ impl<C: Columns> Cursor<C> {
 }
 
 impl Iterator for Batches {
-    type Item = Result<RecordBatch, ArrowError>;
+    type Item = Result<RecordBatch, PartitionError>;
 
     fn next(&mut self) -> Option<Self::Item> {
         match self {
-            Batches::Here(batches) => batches.next(),
+            Batches::Here(decoding) => decoding.next(),
             Batches::Ahead(ahead) => ahead.next(),
         }
     }
@@ -195,6 +212,29 @@ mod tests {
 
     fn text(number: usize) -> String {
         format!("{number:08}")
+    }
+
+    #[test]
+    fn a_partition_that_cannot_be_read_on_is_named_by_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("part-0.parquet");
+        numbers(&path);
+        let mut bytes = std::fs::read(&path).unwrap();
+        bytes[4..4096].fill(0);
+        std::fs::write(&path, bytes).unwrap();
+        for open in [Cursor::<NumberColumns>::open, Cursor::<NumberColumns>::open_ahead] {
+            let error = open("numbers", Some(&path)).map(drop).unwrap_err();
+            assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
+        }
+        row_type! {
+            /// A row that the file does not have.
+            OtherRow of OtherColumns {
+                other: text,
+            }
+        }
+        numbers(&path);
+        let error = Cursor::<OtherColumns>::open("numbers", Some(&path)).map(drop).unwrap_err();
+        assert!(error.to_string().contains(path.to_str().unwrap()), "{error}");
     }
 
     proptest! {
