@@ -19,7 +19,8 @@ SELECT o.out_trade_no AS out_trade_no,
        'the export says ' || CAST(o.paid_fen AS STRING) || ' fen paid, the bill of '
          || CAST(o.bill_date AS STRING) || ' says ' || CAST(o.bill_paid_fen AS STRING) || ' fen' AS why,
        o.bill_date AS event_date,
-       LEAST(o.changed_date, o.bill_date) AS oldest_input_date,
+       -- Of an order exported again in parts, the lines of the day of its payment leave the look-back first.
+       LEAST(o.changed_date, o.bill_date, COALESCE(o.paid_date, o.bill_date)) AS oldest_input_date,
        CASE WHEN k.unknown_dt = o.paid_date AND o.paid_fen < o.bill_paid_fen THEN k.unknown_dt END AS unknown_date
 FROM order_totals o
 LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') k ON k.dt = o.paid_date
