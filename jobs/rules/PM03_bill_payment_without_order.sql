@@ -20,7 +20,8 @@ SELECT b.transaction_id AS transaction_id,
          || b.out_trade_no || ', no export has it; nearest order of that day and amount without a bill row: '
          || COALESCE(c.out_trade_no, 'none') AS why,
        b.dt AS event_date,
-       CAST(b.dt - INTERVAL '1' DAY AS DATE) AS oldest_input_date,
+       -- Its order is told on the day it was paid, however late a bill lists the payment.
+       CAST(LEAST(b.dt, CAST(b.trade_time + INTERVAL '8' HOUR AS DATE)) - INTERVAL '1' DAY AS DATE) AS oldest_input_date,
        CASE WHEN g.unknown_dt <= CAST(b.trade_time + INTERVAL '8' HOUR + p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
             THEN g.unknown_dt END AS unknown_date
 FROM bill_payments b
