@@ -7,7 +7,7 @@
 -- inputs: subsidy_orders, subsidy_payments
 -- action: Find out who ordered the subsidy; complete the ledger or return the subsidy.
 -- 处理: 查明由谁发起补差；补全台账或回退。
--- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, created on a day whose ledger is known, that of the day before too within tolerance.use_time_minutes of midnight
+-- row: a receipt whose out_subsidy_no no line of the merchant's subsidy ledger has, nor one that left the look-back after SU11 reported it, created on a day whose ledger is known, that of the day before too within tolerance.use_time_minutes of midnight
 -- why: receipt {status} of {fen} fen created on {day}, the ledger does not have it
 -- 原因: 补差回执 {status}，{fen} 分，创建于 {day}，商户补差台账中没有
 SELECT r.out_subsidy_no AS out_subsidy_no,
@@ -31,5 +31,11 @@ LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'subsidy_orders') g
                    r.receipt_date, p.lookback_start)
 LEFT JOIN (SELECT DISTINCT out_subsidy_no, 1 AS is_known FROM subsidy_orders_history) s
   ON s.out_subsidy_no = r.out_subsidy_no
+-- A line that was sent again under its number is older than its receipt; SU11 reported it, and is listed as long as the receipt is judged.
+LEFT JOIN (SELECT DISTINCT y.out_subsidy_no AS out_subsidy_no, 1 AS has_left
+           FROM breaks_yesterday y
+           CROSS JOIN params p
+           WHERE y.rule_id = 'SU11' AND y.event_date < p.lookback_start) b ON b.out_subsidy_no = r.out_subsidy_no
 WHERE s.is_known IS NULL
+  AND b.has_left IS NULL
   AND (r.receipt_date IS NULL OR k.dt IS NOT NULL)
