@@ -8,9 +8,10 @@ use super::attempt::{Outgoing, Received, TransportError};
 use crate::clock::World;
 use crate::quantity::counted;
 
-/// Whether a status indicates a temporary condition, of the server or of an intermediary: timeout, throttling, failure.
+/// Whether a status indicates a temporary condition, of the server or of an intermediary: timeout, throttling, failure. One that
+/// HTTP does not have counts as a failure of the server (RFC 9110 §15), and so does one that announces an answer and is none.
 pub fn may_pass(status: u16) -> bool {
-    matches!(status, 408 | 429 | 500..=599)
+    matches!(status, 408 | 429) || !(200..500).contains(&status)
 }
 
 /// The verdict on an answer.
@@ -181,6 +182,14 @@ mod tests {
 
     use super::*;
     use crate::http::scripted::FakeWorld;
+
+    #[test]
+    fn a_status_that_http_does_not_have_passes_like_a_failure_of_the_server() {
+        let lasting = [200, 202, 302, 400, 401, 403, 404, 409, 451, 499];
+        let passing = [101, 199, 408, 429, 500, 503, 599, 600, 999];
+        assert_eq!(lasting.map(may_pass), [false; 10]);
+        assert_eq!(passing.map(may_pass), [true; 9]);
+    }
 
     #[test]
     fn a_trace_reads_as_one_line_without_a_query() {
