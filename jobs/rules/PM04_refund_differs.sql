@@ -7,7 +7,7 @@
 -- inputs: orders, payments, refunds
 -- action: Compare the refunds of the order with the bill; correct the export or complete the refund.
 -- 处理: 对照订单退款与账单；更正导出或完成退款。
--- row: an order paid in the look-back whose refund by the export differs from the sum of 申请退款金额 in the bills, failed refunds left out; where the export says more, the bills from its payment to the day after its last export are known; where the bills do, the export of their last refund or a later one of the order, within tolerance.use_time_minutes of midnight that of the day before or after too
+-- row: an order paid in the look-back whose refund by the export differs from the sum of 申请退款金额 in the bills, failed refunds left out; where the export says more, the bills from its payment to the day after its last export are known, unless it says more than was paid; where the bills do, the export of their last refund or a later one of the order, within tolerance.use_time_minutes of midnight that of the day before or after too
 -- why: the export says {export} fen refunded, the bills say {bill} fen in {count} refunds
 -- 原因: 订单导出退款 {export} 分，账单 {count} 笔退款共 {bill} 分
 SELECT o.out_trade_no AS out_trade_no,
@@ -21,9 +21,11 @@ SELECT o.out_trade_no AS out_trade_no,
        COALESCE(o.bill_refund_date, o.changed_date) AS event_date,
        o.paid_date AS oldest_input_date,
        -- What the other side of a refund was never told to say; an export that tells the order later has told it. A refund that
-       -- the export has before midnight may be accepted after it.
+       -- the export has before midnight may be accepted after it. No bill refunds more than the payment.
        CASE WHEN o.refund_fen > o.bill_refund_fen
-            THEN CASE WHEN g.unknown_dt <= CAST(o.changed_date + INTERVAL '1' DAY AS DATE) THEN g.unknown_dt END
+            THEN CASE WHEN g.unknown_dt <= CAST(o.changed_date + INTERVAL '1' DAY AS DATE)
+                           AND NOT COALESCE(o.refund_fen > o.bill_paid_fen, FALSE)
+                      THEN g.unknown_dt END
             WHEN e.unknown_dt > o.changed_date
                  AND e.unknown_dt <= CAST(o.bill_refunded_at + INTERVAL '8' HOUR + p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
             THEN e.unknown_dt END AS unknown_date
