@@ -7,7 +7,7 @@
 -- inputs: subsidy_payments, user_coupons
 -- action: Return the surplus receipt (subsidy/return-receipts).
 -- 处理: 回退多付的补差单（subsidy/return-receipts）。
--- row: a coupon with two or more live receipts that sum up to more than the programme owes, or that no programme owes anything; where a share of a discount is owed and its order not known, the orders around the use are known
+-- row: a coupon with two or more live receipts that sum up to more than the programme owes, or that no programme owes anything; where a share of a discount is owed, the orders around the use are known if its order is not, the export of the day of the payment where it may have the line that claims the coupon
 -- why: {count} live receipts ({status}) of {paid} fen, owed: {owed} fen; first {first}, last {last}
 -- 原因: {count} 笔有效补差回执（{status}）共 {paid} 分，应补 {owed} 分；最早 {first}，最晚 {last}
 -- why: {count} live receipts ({status}) of {paid} fen, owed: nothing; first {first}, last {last}
@@ -31,9 +31,11 @@ SELECT l.stock_id AS stock_id,
          || '; first '
          || r.first_no || ', last ' || r.last_no AS why,
        r.receipt_date AS event_date,
-       CASE WHEN l.state_on_date = 'USED' AND l.out_trade_no IS NULL AND g.percent_of_discount IS NOT NULL
-                 AND u.unknown_dt <= CAST(l.used_at + INTERVAL '8' HOUR + p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
-            THEN u.unknown_dt END AS unknown_date
+       CASE WHEN l.state_on_date = 'USED' AND g.percent_of_discount IS NOT NULL
+            THEN CASE WHEN l.out_trade_no IS NULL
+                           AND u.unknown_dt <= CAST(l.used_at + INTERVAL '8' HOUR + p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
+                      THEN u.unknown_dt
+                      WHEN k.unknown_dt = l.paid_date AND l.match_pass <> 'claim' THEN k.unknown_dt END END AS unknown_date
 FROM coupons l
 CROSS JOIN params p
 JOIN (SELECT stock_id, coupon_code, MAX(receipt_date) AS receipt_date,
@@ -44,5 +46,6 @@ JOIN (SELECT stock_id, coupon_code, MAX(receipt_date) AS receipt_date,
 LEFT JOIN subsidy_programs g ON g.stock_id = l.stock_id
 LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') u
   ON u.dt = CAST(l.used_at + INTERVAL '8' HOUR - p.use_time_tolerance_seconds * INTERVAL '1' SECOND AS DATE)
+LEFT JOIN (SELECT dt, unknown_dt FROM gaps WHERE dataset = 'orders') k ON k.dt = l.paid_date
 WHERE l.subsidy_receipt_count >= 2
   AND l.subsidy_live_fen > COALESCE(l.subsidy_expected_fen, 0)
