@@ -7,7 +7,7 @@
 -- inputs: orders, user_coupons, refunds
 -- action: Return the coupon (coupons/return) with a return_request_no; tell the user.
 -- 处理: 用 return_request_no 退券（coupons/return）；告知用户。
--- row: a coupon still USED on D whose order is fully refunded, and which had not expired when the bill accepted the refund; without the export of that day, which has the user's wallet requested, one seen since; the exports of the payment and of the use are known where they may tell another amount of the order, or another order
+-- row: a coupon still USED on D whose order is fully refunded, and which had not expired when the bill accepted the refund, the last of several (one that only the export tells has no such time, and PM04 reports it); without the export of that day, which has the user's wallet requested, one seen since; the exports of the payment and of the use are known where they may tell another amount of the order, or another order
 -- why: order {order} was fully refunded on {day}, the coupon is still USED
 -- 原因: 订单 {order} 已于 {day} 全额退款，券仍为已核销
 SELECT l.stock_id AS stock_id,

@@ -5,7 +5,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::facts::{Coupon, Facts};
 use super::operation::Operation;
-use crate::clock::beijing;
+use crate::clock::{beijing, end_of};
 use crate::dataset::sha256::sha256_of;
 use crate::job::Job;
 use crate::money::Fen;
@@ -82,12 +82,17 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     })])
 }
 
-/// AO14: the number depends on the use that is taken back, since a coupon may be used and returned again.
+/// AO14: the number depends on the use that is taken back, since a coupon may be used and returned again. A return gives it
+/// back for the rest of its validity, and one that has expired is not to be returned (reference v3 §2.14).
 fn return_coupon(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = in_ledger(facts, it)?;
     if coupon.state.as_deref() != Some(coupon_state::USED) {
         let state = coupon.state.as_deref().unwrap_or("unknown");
         return Err(format!("only a USED coupon can be returned, this one is {state}"));
+    }
+    if let Some(expire_at) = coupon.expire_at.filter(|expire_at| *expire_at < end_of(it.business_date)) {
+        let when = wire_time(expire_at);
+        return Err(format!("the coupon expired at {when}, after the refund: a return would give the user nothing"));
     }
     let used_at = coupon.used_at.map(wire_time).unwrap_or_default();
     Ok(vec![Operation::ReturnCoupon(CouponReturn {

@@ -54,7 +54,7 @@ fn coupon(state: &str) -> Coupon {
         stock_type: Some("NORMAL".into()),
         used_at: Some(at(3)),
         returned_at: None,
-        expire_at: Some(at(12)),
+        expire_at: Some(at(12) + chrono::TimeDelta::days(1)),
         out_trade_no: Some("RY1".into()),
         transaction_id: Some(TRANSACTION.into()),
         order_paid_at: Some(at(4)),
@@ -179,6 +179,16 @@ fn the_same_return_has_one_number_for_ever_and_the_return_of_a_later_use_another
     assert_ne!(first, number(Some(at(3)), &Break { break_id: "other".into(), ..it.clone() }));
     assert!(first.len() == 32 && first.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{first}");
     assert!(proposed(&Facts::of_coupon(&it, coupon("SENDED")), &it).unwrap_err().contains("this one is SENDED"));
+}
+
+#[test]
+fn a_coupon_that_expired_after_its_refund_is_not_returned_any_more() {
+    let it = break_of("AO14", None);
+    let of = |expire_at| proposed(&Facts::of_coupon(&it, Coupon { expire_at, ..coupon("USED") }), &it);
+    let last_of_day = crate::clock::end_of(date()) - chrono::TimeDelta::seconds(1);
+    let refused = of(Some(last_of_day)).unwrap_err();
+    assert!(refused.contains("expired at 2026-11-20T23:59:59+08:00"), "{refused}");
+    assert!(of(Some(crate::clock::end_of(date()))).is_ok() && of(None).is_ok());
 }
 
 #[test]
