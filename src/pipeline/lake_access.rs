@@ -49,10 +49,15 @@ impl LockedLake {
         prepare(&folder, job, date)?;
         let lock = take_lock(&folder, &job.name, &run)?;
         let lease = take_lease(mirror.store(), &job.name, &lock, &run, world)?;
-        mirror.guard(Some(lease));
-        let mut held = LockedLake { lake: folder, mirror: Some(Arc::clone(&mirror)), tail: None, _lock: lock };
         let scope = Scope::Night { date, from: job.rules.lookback_start(date) };
-        held.lake = Lake::in_bucket(Bucket::bring_in(Arc::clone(&mirror), &scope).map_err(unready)?);
+        let lake = Lake::in_bucket(Bucket::bring_in(Arc::clone(&mirror), &scope).map_err(unready)?);
+        if let Err(foreign) = refuse_foreign(job, &lake) {
+            // A bucket without a mark shows whose it is only now.
+            lease.withdraw();
+            return Err(foreign);
+        }
+        mirror.guard(Some(lease));
+        let mut held = LockedLake { lake, mirror: Some(Arc::clone(&mirror)), tail: None, _lock: lock };
         settle(job, &held.lake, |former| held.rename(former, job, &run, world))?;
         held.tail = Some(mirror.tail(vec![format!("journal/dt={date}"), "state".to_owned()]));
         Ok(held)

@@ -59,6 +59,8 @@ struct Claim {
 struct State {
     lock: Lock,
     etag: String,
+    /// Whether there was no lock object before.
+    is_new: bool,
     lost: Option<String>,
 }
 
@@ -69,11 +71,21 @@ impl Lease {
     /// `StoreError::Held`; the store is not accessible or does not support conditional puts.
     pub fn take(store: &Arc<Store>, key: &str, holder: Holder, world: &World) -> Result<Lease, StoreError> {
         let lock = Lock { holder, until: world.clock.now() + LEASE };
-        let etag = acquire(store, key, &lock, world)?;
-        let state = Mutex::new(State { lock, etag, lost: None });
+        let (etag, is_new) = acquire(store, key, &lock, world)?;
+        let state = Mutex::new(State { lock, etag, is_new, lost: None });
         let claim = Arc::new(Claim { store: Arc::clone(store), key: key.to_owned(), world: world.clone(), state });
         let renewal = store.keep_doing(keep_renewing(Arc::downgrade(&claim), world.clone()));
         Ok(Lease { claim, renewal })
+    }
+
+    /// Gives it back as if it had never been taken: a lock object that it made is removed. If that fails, it stays and
+    /// expires.
+    pub fn withdraw(self) {
+        self.renewal.abort();
+        let mut state = self.claim.state();
+        if state.is_new && state.lost.is_none() && self.claim.store.remove(&self.claim.key).is_ok() {
+            state.lost = Some("it was withdrawn".to_owned());
+        }
     }
 
     /// Checks that the lease will be held for as long as a put takes.
@@ -142,19 +154,21 @@ async fn keep_renewing(claim: std::sync::Weak<Claim>, world: World) {
     }
 }
 
-/// Writes `lock` if there is none, or an expired one, or one whose holder is dead; returns its ETag.
-fn acquire(store: &Store, key: &str, lock: &Lock, world: &World) -> Result<String, StoreError> {
+/// Writes `lock` if there is none, or an expired one, or one whose holder is dead; returns its ETag, and whether there was
+/// none.
+fn acquire(store: &Store, key: &str, lock: &Lock, world: &World) -> Result<(String, bool), StoreError> {
     let mut held_by = "a run that has just begun".to_owned();
     for _ in 0..ATTEMPTS {
         let found = look(store, key)?;
         let put = match &found {
             None => Put::New,
-            Some((theirs, etag)) if theirs.holder.run_id == lock.holder.run_id => return Ok(etag.clone()),
+            // Our own put, whose answer was lost.
+            Some((theirs, etag)) if theirs.holder.run_id == lock.holder.run_id => return Ok((etag.clone(), false)),
             Some((theirs, etag)) if theirs.is_free(lock, world.clock.now()) => Put::Replacing(etag),
             Some((theirs, _)) => return Err(StoreError::Held(theirs.told())),
         };
         match store.put(key, bytes_of(lock), put) {
-            Ok(etag) => return Ok(etag),
+            Ok(etag) => return Ok((etag, found.is_none())),
             Err(error) if error.cause() == Cause::Conflict => {
                 held_by = found.map_or(held_by, |(theirs, _)| theirs.holder.told);
             }
@@ -290,6 +304,17 @@ mod tests {
         let elsewhere = Lease::take(&store, KEY, holder("2", Some("boot:1:3")), &world);
         assert!(matches!(elsewhere, Err(StoreError::Held(_))));
         Lease::take(&store, KEY, holder("3", Some("boot:1:2")), &world).unwrap();
+    }
+
+    #[test]
+    fn a_lease_that_is_withdrawn_leaves_nothing_where_nothing_was() {
+        let (store, (world, _)) = (in_memory(), world());
+        take(&store, "1", &world).unwrap().withdraw();
+        assert!(store.get(KEY).unwrap().is_none());
+        drop(take(&store, "2", &world).unwrap());
+        take(&store, "3", &world).unwrap().withdraw();
+        let (lock, _) = look(&store, KEY).unwrap().expect("the lock object of an earlier run stays");
+        assert_eq!((lock.holder.run_id.as_str(), lock.until), ("3", DateTime::UNIX_EPOCH), "and is free");
     }
 
     #[test]
