@@ -366,6 +366,24 @@ mod tests {
         assert_eq!((row.status, row.resolved_date), (BreakStatus::Resolved, Some(day(1))));
     }
 
+    /// Design §7: expected breaks may vanish without a trace, decided ones do not, and are open once the decision is over.
+    #[test]
+    fn a_break_that_was_decided_while_it_was_expected_ends_as_every_decided_one() {
+        let rules = Rules::built_in();
+        let csv = format!("break_id,decision,reason,approver,expires_on\nb,accepted,known,Li,{}\n", day(1));
+        let decisions = Decisions::parse("decisions.csv", csv.as_bytes()).unwrap();
+        let life = |sights: &[Sight]| {
+            let mut row = None;
+            let nights = sights.iter().zip(0..).map(|(sight, number)| {
+                row = night(&rules, number, row.as_ref(), *sight, &decisions);
+                row.as_ref().map_or("-", |row| row.status.as_str())
+            });
+            nights.collect::<Vec<_>>()
+        };
+        assert_eq!(life(&[EARLY, EARLY, EARLY, SEEN]), ["accepted", "accepted", "open", "open"]);
+        assert_eq!(life(&[EARLY, Sight::Gone, Sight::Gone]), ["accepted", "resolved", "resolved"]);
+    }
+
     fn sights() -> impl Strategy<Value = Vec<Sight>> {
         let sight = prop_oneof![
             Just(SEEN),
