@@ -25,6 +25,10 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
         inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();
     let (files, rows) = (counted(inspection.files, "file", "files"), counted(inspection.rows, "row", "rows"));
     say(format_args!("{files}, {rows} read"));
+    // What the journal says can be relied on if it is sound.
+    if findings.is_empty() {
+        findings.extend(pipeline::missing_bill(lake, command.date)?);
+    }
     // Only rows that are unchanged since their publication can be compared with the totals of their
     // night.
     if findings.is_empty() {

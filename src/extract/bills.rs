@@ -19,7 +19,7 @@ use crate::exports::trade_bill::{
 };
 use crate::http::counting_retries;
 use crate::job::{BillSource, PathPattern, TarType};
-use crate::journal::{Entry, Page, StageJournal};
+use crate::journal::{Entry, Journal, Page, StageJournal};
 use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
 use crate::sorter::{Room, Sorter};
@@ -177,6 +177,19 @@ fn receipt_of(journal: &StageJournal, key: &str) -> Result<Receipt, Issue> {
 fn kept(night: &Night<'_>, receipt: &Receipt) -> Result<KeptFile, Issue> {
     let Some(name) = &receipt.file else { return Ok(KeptFile::Nothing) };
     Ok(night.journal.kept_file(STAGE.as_str(), name)?.map_or(KeptFile::Damaged, KeptFile::File))
+}
+
+/// The place of the bill that the journal of a day says was kept, if it is not there.
+///
+/// # Errors
+/// The journal cannot be read.
+pub fn missing_bill(journal: &Journal, date: NaiveDate) -> Result<Option<PathBuf>, Issue> {
+    let (stage, key) = (journal.stage(STAGE.as_str())?, date.to_string());
+    if !stage.contains(&key) {
+        return Ok(None);
+    }
+    let file = receipt_of(&stage, &key)?.file.map(|name| journal.place_of(STAGE.as_str(), &name));
+    Ok(file.filter(|path| !path.exists()))
 }
 
 async fn fetch(

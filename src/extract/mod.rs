@@ -31,7 +31,7 @@ mod v2_stocks;
 mod wire;
 
 pub use answered::page as journal_page;
-pub use bills::{BillFiles, Bills, extract as extract_bills, oldest_kept};
+pub use bills::{BillFiles, Bills, extract as extract_bills, missing_bill, oldest_kept};
 pub use cards::extract as extract_cards;
 pub use certificates::{CERTIFICATES, keep_certificates};
 pub use coupon_codes::extract as extract_coupon_codes;

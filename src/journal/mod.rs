@@ -201,9 +201,14 @@ impl Journal {
     /// # Errors
     /// It cannot be read.
     pub fn kept_file(&self, stage: &str, name: &str) -> Result<Option<PathBuf>, JournalError> {
-        let path = self.generation.join(stage).join("files").join(name);
+        let path = self.place_of(stage, name);
         let is_sound = blob::is_sound(&path).map_err(|source| io_error(&path, source))?;
         Ok(is_sound.then_some(path))
+    }
+
+    /// Where a kept file belongs.
+    pub fn place_of(&self, stage: &str, name: &str) -> PathBuf {
+        self.generation.join(stage).join("files").join(name)
     }
 
     /// Sets a kept file aside if it is there and its bytes do not match its name.

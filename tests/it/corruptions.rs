@@ -100,6 +100,8 @@ fn each_planted_corruption_of_journal_or_manifest_is_found_and_named() {
     });
     let bill = find(&shop.lake().join(JOURNAL).join("gen-001/bills/files"), |name| name.contains(".csv"));
     with_harm(&shop, &bill, flip, || assert_named(&shop, "flipped bill", &["bills/files", "its bytes changed"]));
+    let remove = |path: &Path| std::fs::remove_file(path).unwrap();
+    with_harm(&shop, &bill, remove, || assert_named(&shop, "removed bill", &["bills/files", ".csv", "is missing"]));
     let runs = shop.lake().join("runs/2026-11-18");
     let run = std::fs::read_dir(&runs).unwrap().next().unwrap().unwrap().path();
     let edit = |path: &Path| {
