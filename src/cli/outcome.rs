@@ -10,10 +10,50 @@ use crate::extract::Issue;
 use crate::job::Job;
 use crate::money::Fen;
 use crate::pipeline::{self, NightOutcome};
+use crate::report::Gate;
 
-/// One line of compact JSON for an orchestrator. Its `exit_code` is `code`, with which this night ends: what the
-/// manifest says, unless a gate says otherwise.
-pub(super) fn result_line(outcome: &NightOutcome, code: ExitCode) -> Value {
+/// What the gate of a run (`--fail-on`) says about a night.
+pub(super) enum Gating {
+    /// There is none.
+    Absent,
+    /// Its limits are kept.
+    Kept,
+    /// The limit that is exceeded, and by what.
+    Exceeded(String),
+}
+
+impl Gating {
+    pub(super) fn of(gate: Option<&Gate>, outcome: &NightOutcome) -> Gating {
+        match gate.map(|gate| gate.exceeded(&outcome.breaks)) {
+            None => Gating::Absent,
+            Some(None) => Gating::Kept,
+            Some(Some(limit)) => Gating::Exceeded(limit),
+        }
+    }
+
+    /// The exit code of the night: what the manifest says, unless it is complete and beyond its gate. Of an incomplete
+    /// one nobody knows what is open (design §12).
+    pub(super) fn code(&self, outcome: &NightOutcome) -> ExitCode {
+        match self {
+            Gating::Exceeded(_) if outcome.code == ExitCode::Complete => ExitCode::Gate,
+            _ => outcome.code,
+        }
+    }
+}
+
+/// One line of compact JSON for an orchestrator. With a gate it has `gate`: null, or the limit that is exceeded, even if
+/// `exit_code` says something worse.
+pub(super) fn result_line(outcome: &NightOutcome, gating: &Gating) -> Value {
+    let mut line = line_of(outcome, gating.code(outcome));
+    match gating {
+        Gating::Absent => {}
+        Gating::Kept => line["gate"] = Value::Null,
+        Gating::Exceeded(limit) => line["gate"] = json!(limit),
+    }
+    line
+}
+
+fn line_of(outcome: &NightOutcome, code: ExitCode) -> Value {
     let manifest = &outcome.manifest;
     let open = open(outcome);
     let rows: u64 = manifest.files.iter().map(|file| file.rows).sum();
@@ -36,7 +76,7 @@ fn open(outcome: &NightOutcome) -> Option<(usize, Fen)> {
 }
 
 /// Quiet on success, unless `asked` for; verbose otherwise. What a rerun changed is always told.
-pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome, code: ExitCode) {
+pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome, gating: &Gating) {
     let is_quiet = outcome.code == ExitCode::Complete && !std::io::stderr().is_terminal();
     if is_quiet && !asked {
         pipeline::restatement(outcome).into_iter().for_each(|delta| terminal::tell(Level::Info, delta));
@@ -44,13 +84,13 @@ pub(super) fn tell(asked: bool, job: &Job, outcome: &NightOutcome, code: ExitCod
         return warnings.for_each(|warning| terminal::tell(Level::Warn, format_args!("warning: {warning}")));
     }
     match terminal::is_json() {
-        true => tell_collectors(job, outcome, code),
+        true => tell_collectors(job, outcome, gating),
         false => terminal::tell(Level::Info, pipeline::print_summary(outcome, &pipeline::lake_as_shown(job))),
     }
 }
 
 /// A line per cause, and one of the whole night.
-fn tell_collectors(job: &Job, outcome: &NightOutcome, code: ExitCode) {
+fn tell_collectors(job: &Job, outcome: &NightOutcome, gating: &Gating) {
     for (index, issue) in outcome.issues.iter().enumerate() {
         // An API that is down, or a file that is not there, stops several stages with the same cause.
         if outcome.issues[..index].iter().any(|told| told.what == issue.what) {
@@ -58,7 +98,7 @@ fn tell_collectors(job: &Job, outcome: &NightOutcome, code: ExitCode) {
         }
         terminal::tell_fields(Level::Warn, &issue.what, fields_of(issue, outcome));
     }
-    let mut fields = result_line(outcome, code);
+    let mut fields = result_line(outcome, gating);
     fields["job"] = json!(job.name);
     fields["stages"] = json!(outcome.manifest.stages);
     fields["unjudged_rules"] = json!(outcome.manifest.unjudged_rules);
@@ -75,11 +115,6 @@ fn fields_of(issue: &Issue, outcome: &NightOutcome) -> Value {
         fields["hint"] = json!(hint);
     }
     fields
-}
-
-/// The exit code of a night whose gate was exceeded or not.
-pub(super) fn gated(outcome: &NightOutcome, is_exceeded: bool) -> ExitCode {
-    if is_exceeded && outcome.code == ExitCode::Complete { ExitCode::Gate } else { outcome.code }
 }
 
 /// The exit code of several nights: the one that needs most attention.

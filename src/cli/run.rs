@@ -12,7 +12,7 @@ use url::Url;
 use super::arguments::{Engine, Run};
 use super::forecast;
 use super::interrupt::Interrupt;
-use super::outcome::{gated, result_line, tell, worse};
+use super::outcome::{Gating, result_line, tell, worse};
 use super::rules::unknown_rule;
 use super::script;
 use super::terminal::{self, Level, say, watcher};
@@ -83,14 +83,13 @@ async fn run_all(
         let result = run_waiting(*night, command.wait, interrupt).await;
         pipeline::tell_night(job, plan, world, began_at, &result).await;
         let outcome = result?;
-        let exceeded = gate.and_then(|gate| gate.exceeded(&outcome.breaks));
-        let code = gated(&outcome, exceeded.is_some());
-        say(result_line(&outcome, code));
-        tell(command.summary, job, &outcome, code);
-        if let Some(exceeded) = exceeded {
-            terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
+        let gating = Gating::of(gate, &outcome);
+        say(result_line(&outcome, &gating));
+        tell(command.summary, job, &outcome, &gating);
+        if let Gating::Exceeded(limit) = &gating {
+            terminal::tell(Level::Warn, format_args!("gate: {limit}"));
         }
-        worst = worse(worst, code);
+        worst = worse(worst, gating.code(&outcome));
     }
     Ok(worst)
 }

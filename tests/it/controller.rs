@@ -48,8 +48,12 @@ fn every_kind_of_limit_opens_and_closes_the_gate() {
 fn a_night_beyond_its_gate_says_so_in_its_line_and_its_manifest_says_how_the_night_went() {
     let shop = after_its_nights();
     let wechat = shop.serve(None);
+    let without = shop.run(&wechat, &["--date", "2026-11-20"]);
+    assert_eq!(without.json().get("gate"), None, "{}", without.stdout);
     for (gate, code) in [("open_count>0", 3), ("open_count>100000", 0)] {
         let night = shop.run(&wechat, &["--date", "2026-11-20", "--fail-on", gate]);
+        let told = night.json()["gate"].as_str().map(|told| told.contains("exceeds the limit `open_count>0`"));
+        assert_eq!(told, (code == 3).then_some(true), "{}", night.stdout);
         assert_eq!((night.code, &night.json()["exit_code"]), (code, &code.into()), "{gate}: {}", night.stderr);
         assert_eq!(night.json()["status"], "complete");
         assert_eq!(night.manifest()["exit_code"], 0, "{gate}");

@@ -269,8 +269,10 @@ fn every_line_of_a_json_log_is_an_object_with_hint_and_causes_as_fields() {
     assert!(summary["stages"].as_array().unwrap().len() > 10);
     // A night that is partial: each cause with its hint.
     std::fs::remove_file(shop.path("orders/2026-11-19.csv")).unwrap();
-    let partial = json(&["--date", "2026-11-19"]);
+    let partial = json(&["--date", "2026-11-19", "--fail-on", "open_count>0"]);
     assert_eq!(partial.code, 75, "{}", partial.stderr);
+    let gate = partial.json()["gate"].as_str().unwrap_or_default().to_owned();
+    assert!(gate.ends_with("exceeds the limit `open_count>0`"), "the gate is told too: {}", partial.stdout);
     let told = lines(&partial.stderr);
     let cause = told.iter().find(|line| line["hint"].is_string()).unwrap();
     assert!(cause["message"].as_str().unwrap().contains("2026-11-19.csv"), "{cause}");
