@@ -15,7 +15,7 @@ use crate::clock::{self, World};
 use crate::contract::contract;
 use crate::dataset::Lake;
 use crate::dataset::assembly::each_packed;
-use crate::dataset::partition::read_rows;
+use crate::dataset::partition::{is_partial, read_rows};
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::pseudonyms::Pseudonyms;
@@ -139,6 +139,19 @@ impl Night<'_> {
     pub(super) fn latest<R: Record>(&self) -> Result<Option<PathBuf>, Issue> {
         let latest = self.lake.latest_before(R::DATASET, self.date);
         Ok(latest.map_err(|error| Issue::io(self.lake.root(), &error))?.map(|partition| partition.path))
+    }
+
+    /// The nights of the look-back before D whose partition of `R` lacks rows or answers.
+    pub(super) fn partial_nights<R: Record>(&self) -> Result<BTreeSet<NaiveDate>, Issue> {
+        let from = self.job.rules.lookback_start(self.date);
+        let partitions = self.lake.partitions(R::DATASET, from, self.date);
+        let mut partial = BTreeSet::new();
+        for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
+            if is_partial(&partition.path)? {
+                partial.insert(partition.date);
+            }
+        }
+        Ok(partial)
     }
 
     /// A share of the room, for a sorter that works at the same time as others.

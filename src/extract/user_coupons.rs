@@ -63,7 +63,8 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let requests = Requests { night, settings, pay_v3, journal: &journal };
     let (mut issues, unsettled) = requests.ask_wallets(roster).await?;
     let (asked, unanswered) = requests.asked(roster)?;
-    let doubter = Doubter { rules: &night.job.rules, date: night.date, room: night.corner() };
+    let partial_nights = night.partial_nights::<UserCoupon>()?;
+    let doubter = Doubter { rules: &night.job.rules, date: night.date, partial_nights, room: night.corner() };
     let Shown { known, strangers, spent, mut odd } = requests.shown(&asked, &doubter)?;
     issues.extend(knows_nobody(&asked, &strangers));
     // The digest of the journal only changes with new answers: if there are no single queries, it is computed

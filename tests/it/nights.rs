@@ -89,6 +89,32 @@ fn lists_that_leave_returns_out_give_the_planted_breaks_too() {
 }
 
 #[test]
+fn a_coupon_that_could_not_be_asked_for_once_more_is_asked_for_on_the_next_night() {
+    let shop = Shop::of(&Recipe::new(1, 300, 3, day(18)));
+    shop.edit("roster.csv", |_| "openid\n".to_owned());
+    let wechat = shop.serve(None);
+    let lean = "[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"lean_list\"\n";
+    let single = "/v3/marketing/busifavor/users/{openid}/coupons/{coupon_code}/appids/{appid}";
+    let refused = format!("[[fault]]\npath = \"{single}\"\nkind = \"errcode\"\nvalue = \"RULE_LIMIT\"\n");
+    for (date, faults, code) in [(day(18), refused + lean, 4), (day(19), lean.to_owned(), 0)] {
+        wechat.play(&faults);
+        let noon = format!("{}T12:00:00+08:00", date + chrono::Days::new(1));
+        wechat.running().set_now(Some(noon.parse().unwrap()));
+        let ending = shop.run(&wechat, &["--date", &date.to_string()]);
+        assert_eq!(ending.code, code, "{}", ending.stderr);
+    }
+    // What the first night could not judge is new on the second.
+    let told_by_wallets = |lines: BTreeSet<String>| -> BTreeSet<(String, String)> {
+        let parts = lines.iter().map(|line| line.split(' ').collect::<Vec<_>>());
+        let open = parts.filter(|line| ["AO03", "AO15", "SU04"].contains(&line[2]) && line[1] != "resolved");
+        open.map(|line| (line[2].to_owned(), line[0].to_owned())).collect()
+    };
+    let (truth, found) = (told_by_wallets(shop.truth(day(19))), told_by_wallets(shop.found(day(19))));
+    assert!(truth.len() > 3, "{truth:?}");
+    assert_eq!(found, truth);
+}
+
+#[test]
 fn a_second_run_asks_nothing_and_leaves_every_published_byte() {
     let shop = Shop::of_seed(3);
     let wechat = shop.serve(None);

@@ -4,6 +4,7 @@
 //! one order.
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -53,6 +54,8 @@ enum Worth<'c> {
 pub(super) struct Doubter<'n> {
     pub(super) rules: &'n RuleSettings,
     pub(super) date: NaiveDate,
+    /// Earlier nights on which wallets or single queries were not all answered.
+    pub(super) partial_nights: BTreeSet<NaiveDate>,
     pub(super) room: Room,
 }
 
@@ -75,7 +78,11 @@ impl Doubter<'_> {
             let coupon = UserCoupon::unpack(&mut row.unpack());
             let is_used = self.is_used_in_lookback(&coupon);
             let may_lack_return = self.may_lack_return(&coupon);
-            if !is_used && !may_lack_return && coupon.verified_date == self.date {
+            if !is_used
+                && !may_lack_return
+                && coupon.verified_date == self.date
+                && coupon.associate_out_trade_no.is_none()
+            {
                 return Ok(());
             }
             let (openid, code) = (&*coupon.openid, &*coupon.coupon_code);
@@ -84,6 +91,7 @@ impl Doubter<'_> {
             let worth = match is_used {
                 _ if is_outdated(&coupon, &claims) => Worth::Doubtful,
                 true => self.worth_of_association(&coupon, &claims),
+                false if !may_lack_return && coupon.verified_date == self.date => worth_of_any(&coupon, &claims),
                 false if !may_lack_return => Worth::Fine,
                 false if self.was_taken_back(&coupon) => Worth::Doubtful,
                 false => worth_of_unused(&coupon, &claims, spent.find(row.beginning(3))?.next().is_some()),
@@ -102,15 +110,19 @@ impl Doubter<'_> {
         Ok(by_order)
     }
 
+    /// A use without a time may be of any day.
     fn is_used_in_lookback(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
-        coupon.coupon_state.as_deref() == Some(USED) && self.is_recent(coupon.use_time)
+        let is_used = coupon.coupon_state.as_deref() == Some(USED);
+        is_used && (coupon.use_time.is_none() || self.is_recent(coupon.use_time))
     }
 
     /// Whether tonight's row shows neither use nor return: a list that omits returns shows a returned coupon as never
-    /// used, and one that omits a state shows nothing.
+    /// used, and one that omits a state shows nothing. So a row may that was carried from a night on which the single query
+    /// may not have been answered.
     fn may_lack_return(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
         let is_unused = coupon.coupon_state.as_deref() != Some(USED);
-        is_unused && coupon.return_time.is_none() && coupon.verified_date == self.date
+        let is_unsure = coupon.verified_date == self.date || self.partial_nights.contains(&coupon.verified_date);
+        is_unused && coupon.return_time.is_none() && is_unsure
     }
 
     /// Whether a row without a return tells of a use within the look-back although its state is that of an unused
@@ -130,11 +142,13 @@ impl Doubter<'_> {
         instant.is_some_and(|instant| lookback.contains(&clock::business_date_of(instant)))
     }
 
-    /// Whether AO02, AO05 or AO07 would report a used coupon by its listed row, given the `claims` on it.
+    /// Whether AO02, AO05 or AO07 would report a used coupon by its listed row, given the `claims` on it. AO01, of one without
+    /// association and claim, goes by the list: where redemptions have numbers of their own and orders name no coupons,
+    /// all used coupons of the look-back would be requested every night.
     fn worth_of_association<'c>(&self, coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> Worth<'c> {
         let is_doubtful = match (coupon.associate_out_trade_no.as_deref(), claims) {
             (Some(order), []) => return Worth::DoubtfulUnlessPaid(order),
-            (Some(order), claims) => claims.iter().all(|claim| claim.out_trade_no != order),
+            (Some(_), claims) => has_other_claim(coupon, claims),
             (None, []) => false,
             (None, _) => self.rules.must_associate.iter().any(|stock_id| *stock_id == coupon.stock_id),
         };
@@ -160,6 +174,18 @@ impl Doubter<'_> {
 /// present.
 fn is_outdated(coupon: &UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> bool {
     claims.iter().any(|claim| coupon.verified_date < claim.listed_on)
+}
+
+/// Whether an order claims a coupon that is associated with another one. Which of several claims is refunded in full is not
+/// known here.
+fn has_other_claim(coupon: &UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> bool {
+    let association = coupon.associate_out_trade_no.as_deref();
+    association.is_some_and(|order| claims.iter().any(|claim| claim.out_trade_no != order))
+}
+
+/// AO05 looks at the association whatever became of the coupon: one that was returned, or used before the look-back.
+fn worth_of_any<'c>(coupon: &UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>]) -> Worth<'c> {
+    if has_other_claim(coupon, claims) { Worth::Doubtful } else { Worth::Fine }
 }
 
 /// Whether something indicates a use that the listed row, without a return, does not show. If the coupon was used and
@@ -262,7 +288,7 @@ mod tests {
     fn held(
         rules: &RuleSettings,
         coupons: &BTreeMap<[String; 3], UserCoupon>,
-        spent: &BTreeSet<[String; 3]>,
+        (spent, partial_nights): (&BTreeSet<[String; 3]>, &BTreeSet<NaiveDate>),
         lines: &[Line],
         known: &BTreeMap<String, String>,
     ) -> BTreeSet<Doubt> {
@@ -291,19 +317,32 @@ mod tests {
             }
             let used = coupon.use_time.map(clock::business_date_of);
             let is_used = coupon.coupon_state.as_deref() == Some("USED");
-            if is_used && !used.is_some_and(|day| (from..=to).contains(&day)) {
+            let is_unsure = coupon.verified_date == to || partial_nights.contains(&coupon.verified_date);
+            let has_other_claim = |lines: &[&&Line], order: &str| lines.iter().any(|line| line.out_trade_no != order);
+            if is_used && !used.is_none_or(|day| (from..=to).contains(&day)) {
+                if let (Some(order), Some(lines)) = (&coupon.associate_out_trade_no, claims.get(&key))
+                    && coupon.verified_date == to
+                    && has_other_claim(lines, order)
+                {
+                    doubt(&coupon.openid, &coupon.coupon_code);
+                }
                 continue;
             }
             let full_key = [coupon.stock_id.clone(), coupon.coupon_code.clone(), coupon.openid.clone()];
             let is_doubtful = match (&coupon.associate_out_trade_no, claims.get(&key)) {
-                _ if !is_used && (coupon.return_time.is_some() || coupon.verified_date != to) => false,
+                (Some(order), Some(lines))
+                    if !is_used && coupon.return_time.is_some() && coupon.verified_date == to =>
+                {
+                    has_other_claim(lines, order)
+                }
+                _ if !is_used && (coupon.return_time.is_some() || !is_unsure) => false,
                 _ if !is_used && spent.contains(&full_key) => true,
                 _ if !is_used && used.is_some_and(|day| (from..=to).contains(&day)) => true,
                 (order, claims) if !is_used => {
                     claims.is_some() || order.as_ref().is_some_and(|order| numbers.contains(order.as_str()))
                 }
                 (Some(order), None) => !numbers.contains(order.as_str()),
-                (Some(order), Some(lines)) => lines.iter().all(|line| line.out_trade_no != *order),
+                (Some(order), Some(lines)) => has_other_claim(lines, order),
                 (None, Some(_)) => rules.must_associate.contains(&coupon.stock_id),
                 (None, None) => false,
             };
@@ -398,7 +437,7 @@ mod tests {
         lines.iter().for_each(|line| orders.add(&line.borrowed()).unwrap());
         let orders = orders.settle().unwrap();
         let rules = RuleSettings { lookback_days: 3, ..RuleSettings::default() };
-        let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
+        let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), partial_nights: BTreeSet::new(), room };
         let doubts = doubter.find(&kept.finish().unwrap(), &Kept::default(), &orders, &roster).unwrap();
         doubts.rows().unwrap().map(Doubt::unpack).map(|doubt| doubt.unwrap().coupon_code).collect()
     }
@@ -437,10 +476,28 @@ mod tests {
     }
 
     #[test]
+    fn a_coupon_is_asked_for_before_any_of_its_claims_makes_its_association_another() {
+        let listed = |code, fate, days| coupon((1, code, 1), fate, days, Some(code));
+        let unknown_use = UserCoupon { use_time: None, ..listed(3, Fate::Used, 0) };
+        let coupons = [listed(0, Fate::Used, 0), listed(1, Fate::Used, 0), listed(2, Fate::Returned, 1), unknown_use];
+        let claim = |order: u8, code: u8| Line {
+            out_trade_no: format!("M{order}"),
+            stock_id: "1".to_owned(),
+            coupon_code: format!("C{code}"),
+            openid: Some("p1".to_owned()),
+            is_paid: true,
+            listed_on: DAY.parse::<NaiveDate>().unwrap() - chrono::TimeDelta::days(3),
+        };
+        // Which of two claims is refunded is not known here; no order has the number of the last coupon.
+        let lines = [claim(0, 0), claim(1, 1), claim(5, 1), claim(4, 2)];
+        assert_eq!(doubted(&coupons, &lines), ["C1", "C2", "C3"]);
+    }
+
+    #[test]
     fn what_the_last_night_knew_as_used_or_returned_within_the_look_back_is_spent() {
         let rules = RuleSettings { lookback_days: 3, ..RuleSettings::default() };
         let room = Room { folder: std::env::temp_dir(), memory_bytes: 1 };
-        let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
+        let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), partial_nights: BTreeSet::new(), room };
         let is_spent = |fate, days| {
             let mut kept = Keeper::new(&doubter.room);
             kept.push(&coupon((1, 1, 1), fate, days, None)).unwrap();
@@ -456,12 +513,14 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_read_side_by_side_is_doubted_as_if_it_were_held(
-            coupons in coupons(), spent in spent(), lines in lines(),
+            coupons in coupons(), spent in spent(), lines in lines(), is_last_night_partial in any::<bool>(),
             memory_bytes in prop_oneof![1_usize..2_000, Just(usize::MAX)]
         ) {
             let folder = tempfile::tempdir().unwrap();
             let room = Room { folder: folder.path().to_owned(), memory_bytes };
             let rules = RuleSettings { must_associate: vec!["2".into()], lookback_days: 3, ..RuleSettings::default() };
+            let partial_nights: BTreeSet<NaiveDate> =
+                is_last_night_partial.then(|| DAY.parse::<NaiveDate>().unwrap() - chrono::TimeDelta::days(1)).into_iter().collect();
             // Users 3 and 2 are unknown.
             let known: BTreeMap<_, _> = (0..2).map(|user| (format!("p{user}"), format!("o{user}"))).collect();
             let mut kept = Keeper::new(&room);
@@ -477,11 +536,11 @@ mod tests {
             let mut orders = Lines::new(&room);
             lines.iter().for_each(|line| orders.add(&line.borrowed()).unwrap());
             let roster = Roster { ask: Kept::default(), by_published: users.finish().unwrap() };
-            let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), room };
+            let doubter = Doubter { rules: &rules, date: DAY.parse().unwrap(), partial_nights: partial_nights.clone(), room };
             let (kept, kept_spent) = (kept.finish().unwrap(), kept_spent.finish().unwrap());
             let doubts = doubter.find(&kept, &kept_spent, &orders.settle().unwrap(), &roster).unwrap();
             let doubts: Vec<_> = doubts.rows().unwrap().map(Doubt::unpack).map(Result::unwrap).collect();
-            prop_assert_eq!(doubts, held(&rules, &coupons, &spent, &lines, &known).into_iter().collect::<Vec<_>>());
+            prop_assert_eq!(doubts, held(&rules, &coupons, (&spent, &partial_nights), &lines, &known).into_iter().collect::<Vec<_>>());
         }
     }
 }
