@@ -29,7 +29,7 @@ pub(super) struct Sheet {
 
 enum Body {
     /// Delimited text after its header, what separates its cells, and its file.
-    Text { rows: RowsAhead<Decoded<Hashing<File>>>, delimiter: u8, found: Found },
+    Text { rows: Box<RowsAhead<Decoded<Hashing<File>>>>, delimiter: u8, found: Found },
     /// Cells of a typed format after the header, the line of the next row, and the file.
     Cells { cells: Cells, line: u64, file: ExportFile },
 }
@@ -75,7 +75,7 @@ impl Sheet {
         let file = File::open(&found.path).map_err(|source| found::refused(&found.path, source))?;
         let damaged = |source| unreadable(found, Broken { line: 0, source });
         let text = Decoded::new(&found.name, Hashing::new(file), encoding).map_err(damaged)?;
-        let mut rows = RowsAhead::start(text, delimiter);
+        let mut rows = Box::new(RowsAhead::start(text, delimiter));
         let mut first = Row::default();
         if !rows.next(&mut first).map_err(|broken| damaged(broken.source))? {
             let why = "is empty: it does not even have a header".to_owned();
