@@ -1,7 +1,9 @@
 //! A lake belongs to one job: whoever has another name may read what is published, and is refused before it writes, asks or
 //! proposes anything.
 
-use super::failure::{disk, store_failed};
+use std::io;
+
+use super::failure::{disk, store_failed, unread};
 use crate::dataset::{Lake, owner};
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -46,6 +48,8 @@ fn refuse(job: &Job, lake: &Lake, owner: Option<&str>) -> Result<(), Failure> {
     Err(Failure::new(ExitCode::Usage, what).hinting(hint).untold())
 }
 
-fn unknown_owner(error: &std::io::Error) -> Failure {
-    disk(error, "cannot see whose the lake is")
+fn unknown_owner(error: &io::Error) -> Failure {
+    let what = "cannot see whose the lake is";
+    // A damaged mark stays so, however often one tries.
+    if error.kind() == io::ErrorKind::InvalidData { unread(error, what) } else { disk(error, what) }
 }

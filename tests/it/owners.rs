@@ -102,6 +102,16 @@ fn a_lake_of_an_older_program_belongs_to_the_job_that_published_in_it_last() {
 }
 
 #[test]
+fn a_mark_that_is_damaged_is_told_with_its_cure_and_is_no_reason_to_try_again_later() {
+    let (shop, wechat) = first_night(6);
+    std::fs::write(shop.lake().join("state/owner.json"), "{").unwrap();
+    let ending = shop.run(&wechat, &NEXT);
+    assert_eq!(ending.code, 5, "{}", ending.stderr);
+    assert!(ending.stderr.contains("write {\"job\": \"…\"} with its name"), "{}", ending.stderr);
+    assert!(!ending.stderr.contains("make room"), "{}", ending.stderr);
+}
+
+#[test]
 fn of_two_jobs_that_start_at_once_on_an_empty_lake_one_has_it() {
     let shop = Shop::of_seed(4);
     let wechat = shop.serve(None);
