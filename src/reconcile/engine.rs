@@ -22,7 +22,7 @@ use super::parameters;
 use super::rules::place::{Conditions, conditions_of};
 use super::rules::{Reads, Rule};
 use super::scratch_table;
-use super::tables::{self, ResultColumn};
+use super::tables::{self, ResultColumn, RowBatches};
 use crate::contract::{self, Contract};
 
 /// The views that are computed while the ledger is built.
@@ -48,15 +48,26 @@ impl<'a> Engine<'a> {
         Ok(Engine { basis, scratch, tables })
     }
 
-    /// Runs a query and reads its rows into `T`, whose fields are among `columns`; a missing column is null, an
-    /// unlisted one is an error.
+    /// Runs a query and reads its rows into `T`, whose fields are among `columns`, a batch at a time; a missing column is
+    /// null, an unlisted one is an error.
+    pub(super) fn row_batches<'c, T: DeserializeOwned + 'c>(
+        &mut self,
+        what: &str,
+        sql: &str,
+        columns: &'c [ResultColumn<'c>],
+    ) -> Result<RowBatches<'c, T>, ReconcileError> {
+        collected(what, self.query(what, sql)?, columns)
+    }
+
+    /// As `row_batches`, all of them at once.
+    #[cfg(test)]
     pub(super) fn rows<T: DeserializeOwned>(
         &mut self,
         what: &str,
         sql: &str,
         columns: &[ResultColumn<'_>],
     ) -> Result<Vec<T>, ReconcileError> {
-        collected(what, self.query(what, sql)?, columns)
+        Ok(self.row_batches(what, sql, columns)?.collect::<Result<Vec<Vec<T>>, _>>()?.into_iter().flatten().collect())
     }
 
     /// The first column of a rule's key that its query does not give.
@@ -83,7 +94,8 @@ impl<'a> Engine<'a> {
     pub(super) fn sorted(&mut self, sql: &str, columns: &[ResultColumn<'_>]) -> Result<DataFrame, ReconcileError> {
         let query = self.query("a test", sql)?;
         let names: Vec<_> = columns.iter().map(|(name, _)| col(*name)).collect();
-        let sorted = tables::typed(query, columns).map(|query| query.sort_by_exprs(names, Default::default()));
+        let fitting = tables::fitting(query, columns).and_then(|query| tables::typed(query, columns));
+        let sorted = fitting.map(|query| query.sort_by_exprs(names, Default::default()));
         sorted.and_then(LazyFrame::collect).map_err(ReconcileError::query("a test"))
     }
 
@@ -199,18 +211,13 @@ impl<'a> Engine<'a> {
 }
 
 /// The rows of a planned query.
-fn collected<T: DeserializeOwned>(
+fn collected<'c, T: DeserializeOwned + 'c>(
     what: &str,
     query: LazyFrame,
-    columns: &[ResultColumn<'_>],
-) -> Result<Vec<T>, ReconcileError> {
-    let frame = tables::typed(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
-    let mut rows = Vec::new();
-    for batch in tables::to_arrow(frame).map_err(ReconcileError::shape(what))? {
-        let part: Vec<T> = serde_arrow::from_record_batch(&batch).map_err(ReconcileError::shape(what))?;
-        rows.extend(part);
-    }
-    Ok(rows)
+    columns: &'c [ResultColumn<'c>],
+) -> Result<RowBatches<'c, T>, ReconcileError> {
+    let frame = tables::fitting(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
+    Ok(tables::read(what, frame, columns))
 }
 
 /// Whether a view only computes columns of one table: it then stays a plan, so that each rule reads only the

@@ -17,6 +17,7 @@ use super::outlook::{Outlook, RuleOutlook};
 use super::parameters;
 use super::reduction::{Limits, Reduction};
 use super::rules::{Rule, Rules};
+use super::tables::RowBatches;
 use super::terms::Terms;
 use crate::dataset::partition;
 use crate::record::{Break, Record};
@@ -46,10 +47,9 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    fn add(&mut self, rows: &[Candidate]) {
-        let days = rows.iter().filter_map(|row| row.unknown_date);
-        self.rows += days.clone().count();
-        self.days.extend(days);
+    fn add(&mut self, day: NaiveDate) {
+        self.rows += 1;
+        self.days.insert(day);
     }
 }
 
@@ -68,8 +68,8 @@ pub struct Unjudged {
 
 /// Runs the query of a rule on an engine.
 pub(super) trait RuleRunner {
-    /// The rows of a rule's query, in no particular order.
-    fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError>;
+    /// The rows of a rule's query, in no particular order, a batch at a time.
+    fn candidates(&mut self, rule: &Rule) -> Result<RowBatches<'static, Candidate>, ReconcileError>;
 
     /// The line of the condition for which a rule's query fails, if it can be found.
     fn line_of_condition(&mut self, _rule: &Rule) -> Option<usize> {
@@ -84,7 +84,7 @@ struct LocalRunner<'a> {
 }
 
 impl RuleRunner for LocalRunner<'_> {
-    fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
+    fn candidates(&mut self, rule: &Rule) -> Result<RowBatches<'static, Candidate>, ReconcileError> {
         self.engine.rows_of(rule, &self.reduction, candidate::COLUMNS)
     }
 
@@ -97,8 +97,8 @@ impl RuleRunner for LocalRunner<'_> {
 struct RemoteRunner<'a>(&'a mut dyn Replies);
 
 impl RuleRunner for RemoteRunner<'_> {
-    fn candidates(&mut self, rule: &Rule) -> Result<Vec<Candidate>, ReconcileError> {
-        cluster::rows(self.0, (&rule.id, &rule.sql), candidate::COLUMNS)
+    fn candidates(&mut self, rule: &Rule) -> Result<RowBatches<'static, Candidate>, ReconcileError> {
+        cluster::row_batches(self.0, (&rule.id, &rule.sql), candidate::COLUMNS)
     }
 }
 
@@ -184,16 +184,14 @@ impl NightRules<'_> {
         let (mut findings, mut outlook) = (Findings::new(self.scratch), Outlook::default());
         for rule in judged {
             let of_rule = RuleOutlook::of(self.basis, rule);
-            let run = run(runner, rule, &of_rule)?;
-            findings.take(self.basis.files.date, rule, run.findings, looked_for)?;
-            findings.waiting.add(&run.waiting);
-            outlook.add(rule, of_rule, run.left);
+            let left = findings.take_all(self.basis.files.date, Run::of(runner, rule, &of_rule)?, looked_for)?;
+            outlook.add(rule, of_rule, left);
         }
         Ok((findings, outlook))
     }
 }
 
-/// The findings of all rules, sorted by break id.
+/// The findings of all rules, sorted by break id on the disk.
 struct Findings {
     sorter: Sorter,
     /// Number of rows per rule.
@@ -207,26 +205,67 @@ impl Findings {
         Findings { sorter: Sorter::new(&room), found: BTreeMap::new(), waiting: Waiting::default() }
     }
 
-    /// Adds the findings of a rule and removes their ids from `looked_for`.
-    fn take(
+    /// Adds the findings of a rule and removes their ids from `looked_for`. Returns the ids of breaks that the query still
+    /// finds, but whose event or inputs are outside the window, or that depend on a day that is not known: they are not
+    /// opened, and those of yesterday are carried over, even if yesterday's row, by a later event, is within the window.
+    fn take_all(
         &mut self,
         date: NaiveDate,
-        rule: &Rule,
-        found: BTreeMap<String, Finding<'_>>,
+        run: Run<'_>,
         looked_for: &mut BTreeSet<String>,
-    ) -> Result<(), ReconcileError> {
-        self.found.insert(rule.id.clone(), found.len());
-        for (break_id, finding) in found {
-            looked_for.remove(&break_id);
-            self.sorter.push(&lifecycle::break_of(date, break_id, finding)).map_err(scratched)?;
+    ) -> Result<BTreeSet<String>, ReconcileError> {
+        let (mut found, mut left) = (0, BTreeSet::new());
+        let rule = run.rule;
+        for row in run {
+            match row? {
+                Row::Found(finding) => {
+                    let break_id = finding.candidate.break_id(rule);
+                    looked_for.remove(&break_id);
+                    self.sorter.push(&lifecycle::break_of(date, break_id, finding)).map_err(scratched)?;
+                    found += 1;
+                }
+                Row::Left(candidate) => {
+                    left.insert(candidate.break_id(rule));
+                    candidate.unknown_date.into_iter().for_each(|day| self.waiting.add(day));
+                }
+            }
         }
-        Ok(())
+        self.found.insert(rule.id.clone(), found);
+        Ok(left)
     }
 
+    /// The findings in the order of their ids.
     fn sorted(self) -> Result<impl Iterator<Item = Result<Break, ReconcileError>>, ReconcileError> {
         let rows = self.sorter.finish().map_err(scratched)?.map(|row| Break::unpack(&mut row.unpack()));
-        Ok(rows.map(|row| row.map_err(scratched)))
+        Ok(weightiest(rows.map(|row| row.map_err(scratched))))
     }
+}
+
+/// If a query returns a key twice, the row with more at risk counts.
+fn weightiest(
+    rows: impl Iterator<Item = Result<Break, ReconcileError>>,
+) -> impl Iterator<Item = Result<Break, ReconcileError>> {
+    let mut rows = rows.peekable();
+    std::iter::from_fn(move || {
+        let mut weightiest = rows.next()?;
+        while let Ok(one) = &weightiest
+            && let Some(other) = rows.next_if(|next| next.as_ref().is_ok_and(|other| other.break_id == one.break_id))
+        {
+            if other.as_ref().is_ok_and(|other| weight(other) > weight(one)) {
+                weightiest = other;
+            }
+        }
+        Some(weightiest)
+    })
+}
+
+/// By which one of several rows with the same key is chosen: whatever else differs decides where the money does not, so
+/// that the choice does not depend on the order in which a query returns them.
+fn weight(it: &Break) -> impl Ord + '_ {
+    let keys = (&it.stock_id, &it.coupon_code, &it.openid, &it.out_trade_no, &it.transaction_id, &it.out_subsidy_no);
+    let more_keys = (&it.subsidy_receipt_id, &it.card_id, it.ref_date, &it.subject);
+    let values = (it.expected_fen, it.actual_fen, it.expected_count, it.actual_count, &it.why);
+    (it.at_risk_fen, keys, more_keys, values, it.event_date, it.oldest_input_date)
 }
 
 /// The rules that can be judged tonight, in order; the files have the ledger, or a name for it.
@@ -244,7 +283,7 @@ pub(super) fn rehearse(terms: &Terms, rules: &Rules, date: NaiveDate) -> Result<
     let engine = Engine::open(basis, &scratch)?;
     let mut runner = LocalRunner { engine, reduction: Reduction::default() };
     rules.own().try_for_each(|rule| {
-        run(&mut runner, rule, &RuleOutlook::of(basis, rule))?;
+        Run::of(&mut runner, rule, &RuleOutlook::of(basis, rule))?.try_for_each(|row| row.map(drop))?;
         refuse_keyless(&mut runner.engine, rule)
     })
 }
@@ -291,36 +330,56 @@ fn lacking(rule: &Rule, files: &DayFiles, shortfall: &Shortfall) -> Option<Unjud
     })
 }
 
-/// The result of a rule's query.
+/// The rows of a rule's query, one at a time, with what the night makes of them.
 struct Run<'a> {
-    /// Its findings by break_id.
-    findings: BTreeMap<String, Finding<'a>>,
-    /// Ids of breaks that the query still finds, but whose event or inputs are outside the window, or that depend on a day
-    /// that is not known: they are not opened, and those of yesterday are carried over, even if yesterday's row, by a later
-    /// event, is within the window.
-    left: BTreeSet<String>,
-    /// The rows among them that depend on a day that is not known.
-    waiting: Vec<Candidate>,
+    rule: &'a Rule,
+    outlook: &'a RuleOutlook,
+    batches: RowBatches<'static, Candidate>,
+    batch: std::vec::IntoIter<Candidate>,
 }
 
-/// Runs a rule. If a query returns a key twice, the row with more at risk counts.
-fn run<'a>(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &RuleOutlook) -> Result<Run<'a>, ReconcileError> {
-    let rows = runner.candidates(rule);
-    let mut rows = rows.map_err(|error| error.in_rule(rule).or_at_line(|| runner.line_of_condition(rule)))?;
-    rows.sort_by(|one, other| (one.at_risk_fen, one).cmp(&(other.at_risk_fen, other)));
-    let (held, left): (Vec<_>, Vec<_>) = rows
-        .into_iter()
-        .partition(|row| row.unknown_date.is_none() && outlook.judges(row.event_date, row.oldest_input_date));
-    let findings = held.into_iter().map(|candidate| {
+/// A row of a rule's query.
+enum Row<'a> {
+    /// A break of tonight.
+    Found(Finding<'a>),
+    /// One that is not judged tonight.
+    Left(Candidate),
+}
+
+impl<'a> Run<'a> {
+    fn of(runner: &mut dyn RuleRunner, rule: &'a Rule, outlook: &'a RuleOutlook) -> Result<Run<'a>, ReconcileError> {
+        let batches = runner.candidates(rule);
+        let batches = batches.map_err(|error| error.in_rule(rule).or_at_line(|| runner.line_of_condition(rule)))?;
+        Ok(Run { rule, outlook, batches, batch: Vec::new().into_iter() })
+    }
+
+    fn row(&self, candidate: Candidate) -> Result<Row<'a>, ReconcileError> {
+        let Run { rule, outlook, .. } = *self;
+        if candidate.unknown_date.is_some() || !outlook.judges(candidate.event_date, candidate.oldest_input_date) {
+            return Ok(Row::Left(candidate));
+        }
         if let Some((column, amount)) = candidate.implausible_amount() {
             return Err(ReconcileError::implausible(rule, column, amount));
         }
         let is_due = outlook.is_due(candidate.event_date);
-        Ok((candidate.break_id(rule), Finding { rule, candidate, is_due }))
-    });
-    let findings = findings.collect::<Result<_, _>>()?;
-    let ids = left.iter().map(|row| row.break_id(rule)).collect();
-    Ok(Run { findings, left: ids, waiting: left.into_iter().filter(|row| row.unknown_date.is_some()).collect() })
+        Ok(Row::Found(Finding { rule, candidate, is_due }))
+    }
+}
+
+impl<'a> Iterator for Run<'a> {
+    type Item = Result<Row<'a>, ReconcileError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(candidate) = self.batch.next() {
+                return Some(self.row(candidate));
+            }
+            match self.batches.next()? {
+                Ok(batch) => self.batch = batch.into_iter(),
+                Err(error) => return Some(Err(error.in_rule(self.rule))),
+            }
+        }
+    }
 }
 
 /// The breaks of the latest night before, in the order of their ids, without those of rules the job no longer has.

@@ -10,7 +10,9 @@ use bytes::Bytes;
 use chrono::NaiveDate;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use polars::prelude::*;
+use serde::de::DeserializeOwned;
 
+use super::error::ReconcileError;
 use super::parameters::{days, instant_type};
 use super::reduction::ROW_COLUMN;
 use crate::contract::{ColumnKind, Contract};
@@ -18,6 +20,12 @@ use crate::dataset::parts;
 
 /// A column of a result: name and type.
 pub(super) type ResultColumn<'a> = (&'a str, ColumnKind);
+
+/// The rows of a result, some of them in memory at a time.
+pub(super) type RowBatches<'c, T> = Box<dyn Iterator<Item = Result<Vec<T>, ReconcileError>> + 'c>;
+
+/// How many.
+const ROWS_PER_BATCH: usize = 16_384;
 
 /// A partition, by its first file.
 pub(super) fn scan(contract: &Contract, first: &Path) -> PolarsResult<LazyFrame> {
@@ -62,9 +70,8 @@ pub(super) fn history(contract: &Contract, window: &[(NaiveDate, &Path)]) -> Pol
     concat(days.collect::<PolarsResult<Vec<_>>>()?, UnionArgs::default())
 }
 
-/// A result in the given columns and types: a missing column is null, an unlisted one is refused, and so is one of
-/// another type.
-pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> PolarsResult<LazyFrame> {
+/// A query whose result has only the given columns, in types that may become theirs; others are refused.
+pub(super) fn fitting(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> PolarsResult<LazyFrame> {
     let present = query.collect_schema()?;
     let is_known = |name: &str| columns.iter().any(|(known, _)| *known == name);
     if let Some(unknown) = present.iter_names().find(|name| !is_known(name)) {
@@ -75,7 +82,32 @@ pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> Polar
             polars_bail!(SchemaMismatch: "`{name}` is {advice}");
         }
     }
+    Ok(query)
+}
+
+/// A result in the given columns and types: a missing column is null.
+pub(super) fn typed(mut query: LazyFrame, columns: &[ResultColumn<'_>]) -> PolarsResult<LazyFrame> {
+    let present = query.collect_schema()?;
     Ok(query.select(columns.iter().map(|column| typed_column(&present, *column)).collect::<Vec<_>>()))
+}
+
+/// A Polars result as rows of type `T`, whose fields are among `columns`. What the query gave stays in memory until the
+/// last row is read; what it did not give, like a column of nulls, is made for some rows at a time.
+pub(super) fn read<'c, T: DeserializeOwned + 'c>(
+    what: &str,
+    frame: DataFrame,
+    columns: &'c [ResultColumn<'c>],
+) -> RowBatches<'c, T> {
+    let what = what.to_owned();
+    let starts = (0..frame.height()).step_by(ROWS_PER_BATCH);
+    let read = move |start: usize| {
+        let rows = typed(frame.slice(start as i64, ROWS_PER_BATCH).lazy(), columns).and_then(LazyFrame::collect);
+        let batches = to_arrow(rows.map_err(ReconcileError::query(&what))?).map_err(ReconcileError::shape(&what))?;
+        let read = batches.iter().map(serde_arrow::from_record_batch::<Vec<T>>);
+        let read = read.collect::<Result<Vec<_>, _>>().map_err(ReconcileError::shape(&what))?;
+        Ok(read.into_iter().flatten().collect())
+    };
+    Box::new(starts.map(read))
 }
 
 /// Converts a Polars result to Arrow through Parquet in memory: the one format that both libraries

@@ -20,7 +20,7 @@ use arrow::datatypes::{Field, Schema};
 use serde::de::DeserializeOwned;
 
 use super::error::ReconcileError;
-use super::tables::ResultColumn;
+use super::tables::{ResultColumn, RowBatches};
 use crate::contract::ColumnKind;
 
 pub(super) use ledger::build_ledger;
@@ -58,16 +58,24 @@ pub(super) trait Replies {
 /// unlisted one is an error.
 pub(super) fn rows<T: DeserializeOwned>(
     replies: &mut dyn Replies,
-    (name, sql): (&str, &str),
+    question: (&str, &str),
     columns: &[ResultColumn<'_>],
 ) -> Result<Vec<T>, ReconcileError> {
-    let mut rows = Vec::new();
-    for batch in replies.reply(name, sql)? {
-        let batch = typed(name, &batch, columns)?;
-        let part: Vec<T> = serde_arrow::from_record_batch(&batch).map_err(ReconcileError::shape(name))?;
-        rows.extend(part);
-    }
-    Ok(rows)
+    Ok(row_batches(replies, question, columns)?.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// As `rows`, a batch at a time.
+pub(super) fn row_batches<'c, T: DeserializeOwned + 'c>(
+    replies: &mut dyn Replies,
+    (name, sql): (&str, &str),
+    columns: &'c [ResultColumn<'c>],
+) -> Result<RowBatches<'c, T>, ReconcileError> {
+    let (batches, name) = (replies.reply(name, sql)?, name.to_owned());
+    let read = move |batch: RecordBatch| {
+        let batch = typed(&name, &batch, columns)?;
+        serde_arrow::from_record_batch(&batch).map_err(ReconcileError::shape(&name))
+    };
+    Ok(Box::new(batches.into_iter().map(read)))
 }
 
 /// Rows in the given columns and types: a missing column is null, an unlisted one is refused.

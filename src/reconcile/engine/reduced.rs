@@ -16,7 +16,7 @@ use super::super::parameters::days;
 use super::super::reduction::rename::with_names;
 use super::super::reduction::{self, Factor, Limits, Meaning, Reduced, Reduction, Shape, Source, Sources, Term};
 use super::super::rules::Rule;
-use super::super::tables;
+use super::super::tables::{self, RowBatches};
 use super::{Engine, ResultColumn, collected, dialect, names_in};
 use crate::contract;
 
@@ -46,25 +46,25 @@ impl Engine<'_> {
 
     /// The result of a rule's query over the reduced tables; over whole tables where that is not
     /// possible.
-    pub(in crate::reconcile) fn rows_of<T: DeserializeOwned>(
+    pub(in crate::reconcile) fn rows_of<'c, T: DeserializeOwned + 'c>(
         &mut self,
         rule: &Rule,
         reduction: &Reduction,
-        columns: &[ResultColumn<'_>],
-    ) -> Result<Vec<T>, ReconcileError> {
+        columns: &'c [ResultColumn<'c>],
+    ) -> Result<RowBatches<'c, T>, ReconcileError> {
         match self.reduced_rows(rule, reduction, columns) {
             Some(Ok(rows)) => Ok(rows),
-            _ => self.rows(&rule.id, &rule.sql, columns),
+            _ => self.row_batches(&rule.id, &rule.sql, columns),
         }
     }
 
     /// The result of a rule's query over the reduced tables; `None` if nothing was reduced.
-    pub(in crate::reconcile) fn reduced_rows<T: DeserializeOwned>(
+    pub(in crate::reconcile) fn reduced_rows<'c, T: DeserializeOwned + 'c>(
         &mut self,
         rule: &Rule,
         reduction: &Reduction,
-        columns: &[ResultColumn<'_>],
-    ) -> Option<Result<Vec<T>, ReconcileError>> {
+        columns: &'c [ResultColumn<'c>],
+    ) -> Option<Result<RowBatches<'c, T>, ReconcileError>> {
         let reduced = reduction.of(&rule.id)?;
         let query = self.reduced_query(&rule.id, &rule.sql, &reduced.factors, Left { reduced, reduction });
         Some(query.and_then(|query| collected(&rule.id, query, columns)))

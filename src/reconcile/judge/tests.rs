@@ -379,3 +379,14 @@ fn a_rule_of_ones_own_may_not_give_an_amount_that_none_can_be() {
     }
     assert_eq!(judged("-1000000000000", "expected_fen").unwrap()[0].difference_fen, Some(Fen(Fen::LARGEST.0 + 1)));
 }
+
+#[test]
+fn of_several_rows_with_one_key_the_one_with_most_at_risk_counts_in_whatever_order_they_come() {
+    let row = |fen: &str, why: &str| format!("SELECT stock_id, {fen} AS at_risk_fen, '{why}' AS why FROM stocks");
+    let rows = [row("3", "most"), row("1", "least"), row("3", "last of two alike"), row("NULL", "none")];
+    for order in [[0, 1, 2, 3], [3, 2, 1, 0], [1, 0, 3, 2], [2, 3, 0, 1]] {
+        let breaks = judged_by_own(&order.map(|place: usize| rows[place].as_str()).join("\nUNION ALL\n")).unwrap();
+        let [only] = breaks.as_slice() else { panic!("{breaks:?}") };
+        assert_eq!((only.at_risk_fen, only.why.as_str()), (Fen(3), "most"), "{order:?}");
+    }
+}
