@@ -22,13 +22,12 @@ use chrono::{Days, NaiveDate};
 use clap::{Parser, Subcommand};
 use coupon_recon::contract;
 use coupon_recon::dataset::Lake;
-use coupon_recon::dataset::partition::{self, PartLimit, Provenance, Writer};
+use coupon_recon::dataset::partition::{PartLimit, Provenance, RowWriter, Writer};
 use coupon_recon::job::{self, Job};
 use coupon_recon::reconcile::{
     self, Asked, DayFiles, Decisions, Handover, Place, ReconcileError, Reconciliation, Scratch, Script, ScriptResults,
     Shortfall, Site,
 };
-use coupon_recon::record::Break;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
@@ -155,49 +154,19 @@ impl Night {
     }
 
     fn judge(&mut self) -> Outcome<()> {
-        let mut breaks = Breaks::create(&place(&self.job, "breaks", self.date)?)?;
+        let path = place(&self.job, "breaks", self.date)?;
+        let writer = Writer::create(&path, contract::contract("breaks"), &Provenance::default(), PartLimit::NONE)?;
+        let mut breaks = RowWriter::new(writer);
         let (shortfall, decisions) = (Shortfall::default(), Decisions::default());
         let Night { job, files, scratch, site, began, .. } = self;
         let night = Reconciliation { job, files, scratch };
-        let judgement = night.judge(site, &shortfall, &decisions, |row| breaks.push(row))?;
-        let count = breaks.finish()?;
+        let judgement =
+            night.judge(site, &shortfall, &decisions, |row| breaks.push(row).map_err(ReconcileError::from))?;
+        let count: u64 = breaks.finish()?.finish()?.iter().sum();
         let found: Vec<_> = judgement.found.iter().filter(|(_, rows)| **rows > 0).collect();
         eprintln!("{count} breaks: {found:?}");
         eprintln!("all {:.2} s", began.elapsed().as_secs_f64());
         Ok(())
-    }
-}
-
-/// The breaks of a night on their way to their partition.
-struct Breaks {
-    writer: Writer,
-    waiting: Vec<Break>,
-    written: usize,
-}
-
-impl Breaks {
-    fn create(path: &Path) -> Result<Breaks, ReconcileError> {
-        let writer = Writer::create(path, contract::contract("breaks"), &Provenance::default(), PartLimit::NONE)?;
-        Ok(Breaks { writer, waiting: Vec::new(), written: 0 })
-    }
-
-    fn push(&mut self, row: Break) -> Result<(), ReconcileError> {
-        self.waiting.push(row);
-        if self.waiting.len() == partition::ROWS_PER_BATCH { self.flush() } else { Ok(()) }
-    }
-
-    fn flush(&mut self) -> Result<(), ReconcileError> {
-        self.written += self.waiting.len();
-        self.writer.write_rows(&self.waiting)?;
-        self.waiting.clear();
-        Ok(())
-    }
-
-    /// Ends the file and returns how many breaks it holds.
-    fn finish(mut self) -> Result<usize, ReconcileError> {
-        self.flush()?;
-        self.writer.finish()?;
-        Ok(self.written)
     }
 }
 

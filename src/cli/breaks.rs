@@ -14,6 +14,7 @@ use crate::dataset::bucket::Scope;
 use crate::dataset::partition::read_rows;
 use crate::error::{ExitCode, Failure};
 use crate::pipeline::{ReadableLake, not_published, unread};
+use crate::reconcile::BreakFigures;
 use crate::record::{Break, Record};
 
 pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
@@ -31,7 +32,7 @@ pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
     }
     let breaks = read(&path)?;
     show_open(&Break::open_by_risk(&breaks));
-    match gate.and_then(|gate| gate.exceeded(&breaks)) {
+    match gate.and_then(|gate| gate.exceeded(&BreakFigures::of(&breaks))) {
         Some(exceeded) => {
             terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
             Ok(ExitCode::Gate)

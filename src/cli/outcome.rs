@@ -8,8 +8,8 @@ use super::terminal::{self, Level};
 use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::job::Job;
-use crate::money::Fen;
 use crate::pipeline::{self, NightOutcome};
+use crate::reconcile::BreakTally;
 use crate::report::Gate;
 
 /// What the gate of a run (`--fail-on`) says about a night.
@@ -64,15 +64,14 @@ fn line_of(outcome: &NightOutcome, code: ExitCode) -> Value {
         "manifest": outcome.manifest_path,
         "rows": rows,
         "requests": manifest.stages.iter().map(|stage| stage.requests).sum::<u64>(),
-        "open_breaks": open.map(|(count, _)| count),
-        "open_fen": open.map(|(_, at_risk)| at_risk.0),
+        "open_breaks": open.map(|open| open.rows),
+        "open_fen": open.map(|open| open.at_risk_fen.0),
     })
 }
 
-/// The open breaks and their amount at risk; `None` if no rules were run, which differs from no breaks.
-fn open(outcome: &NightOutcome) -> Option<(usize, Fen)> {
-    let open = || outcome.breaks.iter().filter(|it| it.is_open());
-    outcome.manifest.is_judged().then(|| (open().count(), open().map(|it| it.at_risk_fen).sum()))
+/// The open breaks; `None` if no rules were run, which differs from no breaks.
+fn open(outcome: &NightOutcome) -> Option<BreakTally> {
+    outcome.manifest.is_judged().then(|| outcome.breaks.open())
 }
 
 /// Quiet on success, unless `asked` for; verbose otherwise. What a rerun changed is always told.

@@ -165,6 +165,39 @@ impl Writer {
     }
 }
 
+/// A partition that is being written row by row.
+#[derive(Debug)]
+pub struct RowWriter<R> {
+    writer: Writer,
+    /// Rows of the batch under way.
+    waiting: Vec<R>,
+}
+
+impl<R: Record> RowWriter<R> {
+    /// Writes rows to a partition of their dataset.
+    pub fn new(writer: Writer) -> RowWriter<R> {
+        RowWriter { writer, waiting: Vec::new() }
+    }
+
+    /// Appends a row.
+    pub fn push(&mut self, row: R) -> Result<(), PartitionError> {
+        self.waiting.push(row);
+        if self.waiting.len() == ROWS_PER_BATCH { self.flush() } else { Ok(()) }
+    }
+
+    /// The writer, with every row.
+    pub fn finish(mut self) -> Result<Writer, PartitionError> {
+        self.flush()?;
+        Ok(self.writer)
+    }
+
+    fn flush(&mut self) -> Result<(), PartitionError> {
+        self.writer.write_rows(&self.waiting)?;
+        self.waiting.clear();
+        Ok(())
+    }
+}
+
 impl std::fmt::Debug for Writer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Writer").field("first", &self.first).finish_non_exhaustive()

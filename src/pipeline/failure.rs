@@ -269,6 +269,7 @@ pub(super) fn decisions_lost(path: &Path, decided: usize) -> Failure {
 pub(super) fn unjudgeable(error: ReconcileError) -> Failure {
     match &error {
         ReconcileError::Decision(decision) => undecided(decision),
+        ReconcileError::Partition(error) => unstaged(error),
         ReconcileError::Scratch { source } => {
             disk(source, "cannot write the scratch files of the rules; nothing was published")
         }

@@ -4,14 +4,14 @@ use chrono::NaiveDate;
 
 use super::failure::issue_of;
 use super::sources::Sources;
+use super::unit_counts::UnitCounts;
 use super::verdict::Verdict;
 use crate::dataset::manifest::{ReadPartition, Restated, StageEntry};
 use crate::dataset::partition::Provenance;
 use crate::dataset::staged::StagedFile;
 use crate::dataset::status::{RunStatus, StageStatus};
 use crate::error::{ExitCode, Failure};
-use crate::reconcile::{Footing, Judgement};
-use crate::record::Break;
+use crate::reconcile::{BreakFigures, Footing, Judgement};
 use crate::stage::Stage;
 
 /// A night whose stages, match and rules are done.
@@ -20,8 +20,8 @@ pub(super) struct FinishedNight {
     pub(super) sources: Sources,
     /// `None` when no rules were run.
     pub(super) judgement: Option<Judgement>,
-    /// In order of their ids.
-    pub(super) breaks: Vec<Break>,
+    pub(super) breaks: BreakFigures,
+    pub(super) units: UnitCounts,
     pub(super) footing: Vec<Footing>,
     pub(super) files: Vec<StagedFile>,
     pub(super) provenance: Provenance,
@@ -38,7 +38,8 @@ impl FinishedNight {
         let issue = issue_of(failure)?;
         self.verdict = Verdict { code, publish: false };
         self.judgement = None;
-        self.breaks = Vec::new();
+        self.breaks = BreakFigures::default();
+        self.units = UnitCounts::default();
         self.sources.entries.retain(|entry| !entry.is(Stage::Reconcile) && !entry.is(Stage::Report));
         let failed = StageEntry::new(Stage::Reconcile, StageStatus::Failed);
         self.sources.entries.push(StageEntry { why: Some(issue.what.clone()), ..failed });

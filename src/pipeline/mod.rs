@@ -2,6 +2,7 @@
 //! the exit code. The only module that connects the others; it parses nothing, sends no request and
 //! computes no figure itself.
 
+mod break_list;
 mod check;
 mod coverage;
 mod decisions;
@@ -36,6 +37,7 @@ mod stage_recorder;
 mod stages;
 mod staleness;
 mod summary;
+mod unit_counts;
 mod verdict;
 mod work;
 

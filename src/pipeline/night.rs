@@ -51,9 +51,9 @@ async fn publish(work: &Work<'_>, run: &Run) -> Result<NightOutcome, Failure> {
     if done.verdict.publish {
         clear_handover(work)?;
     }
-    let FinishedNight { verdict, sources, breaks, .. } = done;
+    let FinishedNight { verdict, sources, breaks, units, .. } = done;
     let manifest_path = PathBuf::from(work.lake.shown(&manifest_path));
-    Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, issues: sources.issues })
+    Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, units, issues: sources.issues })
 }
 
 /// Removes what was handed over to a script for this day, and its results: the day is published.

@@ -21,7 +21,7 @@ use crate::dataset::status::RunStatus;
 use crate::durable;
 use crate::error::Failure;
 use crate::job::{Job, Language};
-use crate::reconcile;
+use crate::reconcile::{self, BreakFigures};
 use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told, logbook};
 
 /// The events file in the folder of a run.
@@ -74,10 +74,10 @@ impl<'a> RunEvents<'a> {
             Ok(outcome) => causes(outcome, TOLD_CAUSES).join("; "),
             Err(failure) => failure.chain.join(": "),
         };
-        let outcome = result.as_ref().ok();
+        let (outcome, none) = (result.as_ref().ok(), BreakFigures::default());
         let end = NightEnd {
             manifest: outcome.map(|outcome| &outcome.manifest),
-            breaks: outcome.map_or(&[][..], |outcome| &outcome.breaks[..]),
+            breaks: outcome.map_or(&none, |outcome| &outcome.breaks),
             why: (!why.is_empty()).then_some(why),
         };
         self.tell(&self.lineage.end(self.world.clock.now(), &end)).await;
@@ -200,7 +200,7 @@ async fn send_digest(
         date: plan.date,
         status: outcome.map_or(RunStatus::Failed, |outcome| outcome.manifest.status),
         exit_code: result.as_ref().map_or_else(|failure| failure.code, |outcome| outcome.code) as i32,
-        breaks: judged.map(|outcome| outcome.breaks.as_slice()),
+        breaks: judged.map(|outcome| &outcome.breaks),
         causes: &causes,
         titles: &titles(job),
         language: job.report.language,

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
+use super::unit_counts::UnitCounts;
 use crate::dataset::manifest::Manifest;
 use crate::error::ExitCode;
 use crate::extract::Issue;
-use crate::record::Break;
+use crate::reconcile::BreakFigures;
 
 /// The result of a night.
 #[derive(Debug)]
@@ -16,8 +17,10 @@ pub struct NightOutcome {
     pub manifest_path: PathBuf,
     /// Its content.
     pub manifest: Manifest,
-    /// Breaks of the day; empty when no rules were run.
-    pub breaks: Vec<Break>,
+    /// The breaks of the day, counted; none when no rules were run.
+    pub breaks: BreakFigures,
+    /// How their amounts relate to those of the bill.
+    pub(super) units: UnitCounts,
     /// Why the night is incomplete.
     pub issues: Vec<Issue>,
 }

@@ -19,7 +19,7 @@ use crate::error::Failure;
 use crate::exports::BadRow;
 use crate::job::{Job, OnBadRow, Pii};
 use crate::reconcile::rules::Rule;
-use crate::reconcile::{self, DayFiles, Judgement};
+use crate::reconcile::{self, BreakFigures, DayFiles, Judgement};
 use crate::record::{Break, LedgerRow, Record, SubsidyPayment};
 use crate::report::{self, Books, CouponColumns, PackInput, ReportError, RuleTexts, Shelf, TrendDay};
 
@@ -30,10 +30,10 @@ const TREND_DAYS_BEFORE: u64 = 29;
 pub(super) struct NightToReport<'a> {
     pub(super) job: &'a Job,
     pub(super) is_partial: bool,
-    /// The day's staged partitions, including the ledger, and the published days before it.
+    /// The day's staged partitions, including ledger and breaks, and the published days before it.
     pub(super) files: &'a DayFiles,
     pub(super) judgement: &'a Judgement,
-    pub(super) breaks: &'a [Break],
+    pub(super) breaks: &'a BreakFigures,
     pub(super) sources: &'a Sources,
     pub(super) footing: &'a [FootingEntry],
 }
@@ -63,7 +63,11 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
         trend: &trend,
         scratch: staging.folder(),
     };
-    let books = Books { ledger: ledger(night.files), receipts: receipts(night.files) };
+    let books = Books {
+        breaks: rows::<Break>(night.files),
+        ledger: ledger(night.files),
+        receipts: rows::<SubsidyPayment>(night.files),
+    };
     let mut shelf = StagingShelf { staging, files: Vec::new() };
     report::write(&input, books, &mut shelf).map_err(unwritten)?;
     Ok(shelf.files)
@@ -75,9 +79,9 @@ fn ledger(files: &DayFiles) -> impl Iterator<Item = Result<RecordBatch, Partitio
     or_error(path.map(|path| open_batches_ahead(path, CouponColumns::NAMES)).transpose())
 }
 
-/// The subsidy receipts of the day.
-fn receipts(files: &DayFiles) -> impl Iterator<Item = Result<SubsidyPayment, PartitionError>> + use<> {
-    or_error(files.of_day(SubsidyPayment::DATASET).map(open_rows).transpose())
+/// The rows of a dataset of the day.
+fn rows<R: Record>(files: &DayFiles) -> impl Iterator<Item = Result<R, PartitionError>> + use<R> {
+    or_error(files.of_day(R::DATASET).map(open_rows).transpose())
 }
 
 /// The items, if there are any; if they cannot be opened, that error is the only item.

@@ -1,5 +1,6 @@
 //! Runs match, rules and reports of a night and stages their output. Computes none of it itself.
 
+use super::break_list::BreakList;
 use super::decisions;
 use super::engine;
 use super::entries::{footing_entry, stage_entry};
@@ -15,7 +16,7 @@ use crate::quantity::counted;
 use crate::reconcile::{
     Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Reconciliation, Scratch, Site, Waiting,
 };
-use crate::record::{LedgerRow, Record};
+use crate::record::{Break, LedgerRow, Record};
 use crate::stage::Stage;
 
 /// The engine a night is matched and judged with, and its inputs.
@@ -36,8 +37,8 @@ pub(super) fn reconcile(work: &Work<'_>, done: &mut FinishedNight) -> Result<(),
     let decisions = decisions::of_night(work.night.job, work.lake, work.plan.date, done.missing_dates.is_some())?;
     let judgement = bench.judge(done, &decisions)?;
     engine::clear(work.night.job, work.lake, &bench.site)?;
-    weigh(work, done, &decisions)?;
-    stage_breaks(work, done)?;
+    bench.compare(done, &decisions)?;
+    done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
     tell_waiting(done, &judgement.waiting);
     if work.plan.is_selected(Stage::Report) {
         report(work, done, &bench.files, &judgement)?;
@@ -71,16 +72,26 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Runs the rules over the ledger; the breaks come in the order of their ids.
+    /// Runs the rules over the ledger and stages the breaks.
     fn judge(&mut self, done: &mut FinishedNight, decisions: &Decisions) -> Result<Judgement, Failure> {
-        let (FinishedNight { breaks, sources, .. }, Bench { work, site, files, scratch }) = (done, self);
-        let sink = |row| {
-            breaks.push(row);
-            Ok(())
-        };
+        let Bench { work, site, files, scratch } = self;
+        let list = BreakList::begin(work, &done.provenance, decisions);
+        let mut list = list.map_err(|error| unstaged(&error))?;
         let night = Reconciliation { job: work.night.job, files, scratch };
-        let judgement = night.judge(site, &sources.shortfall, decisions, sink);
-        judgement.map_err(unjudgeable)
+        let sink = |it| list.push(it).map_err(ReconcileError::from);
+        let judgement = night.judge(site, &done.sources.shortfall, decisions, sink).map_err(unjudgeable)?;
+        list.finish(done).map_err(|error| unstaged(&error))?;
+        files.day.insert(Break::DATASET.to_owned(), work.staging.partition(Break::DATASET));
+        Ok(judgement)
+    }
+
+    /// Compares the breaks of this night with those published before.
+    fn compare(&self, done: &mut FinishedNight, decisions: &Decisions) -> Result<(), Failure> {
+        let (work, tonight) = (self.work, self.work.staging.partition(Break::DATASET));
+        let is_decided = |id: &str| decisions.find(id).is_some();
+        let restated = restatement::against_published(work.lake, work.plan.date, &tonight, is_decided);
+        done.restated = restated.map_err(|error| violated(&error))?;
+        Ok(())
     }
 }
 
@@ -89,23 +100,6 @@ fn refuse_unfooted(footing: &[Footing]) -> Result<(), Failure> {
         Some(side) => Err(Failure::new(ExitCode::Violation, format!("the night does not foot: {side}"))),
         None => Ok(()),
     }
-}
-
-/// Relates the breaks of this night to the decisions and to the breaks published before.
-fn weigh(work: &Work<'_>, done: &mut FinishedNight, decisions: &Decisions) -> Result<(), Failure> {
-    let is_listed = |id: &str| done.breaks.binary_search_by(|it| it.break_id.as_str().cmp(id)).is_ok();
-    done.early_decisions = decisions.count_early(work.plan.date, is_listed);
-    let is_decided = |id: &str| decisions.find(id).is_some();
-    let restated = restatement::against_published(work.lake, work.plan.date, &done.breaks, is_decided);
-    done.restated = restated.map_err(|error| violated(&error))?;
-    Ok(())
-}
-
-fn stage_breaks(work: &Work<'_>, done: &mut FinishedNight) -> Result<(), Failure> {
-    let staged = work.staging.write(&done.breaks, &done.provenance);
-    done.files.extend(staged.map_err(|error| unstaged(&error))?);
-    done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
-    Ok(())
 }
 
 /// Counts what waits for days that are not known, and names them: nobody would miss a break that never opens. Days that

@@ -1,38 +1,53 @@
 //! A night compared with its neighbours: what a rerun changed, which days before it were never run,
 //! which breaks other days list. Reads published breaks and manifests; writes nothing.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io;
+use std::path::Path;
 
 use chrono::{Days, NaiveDate};
 use serde::Deserialize;
 
 use crate::dataset::Lake;
 use crate::dataset::manifest::Restated;
-use crate::dataset::partition::{PartitionError, read_columns, read_rows};
+use crate::dataset::partition::{PartitionError, open_rows, read_columns};
 use crate::dataset::runs::Runs;
 use crate::durable;
 use crate::record::{Break, BreakStatus, Record};
 
-/// How `breaks` differ from those published for `date` before; `None` if the date is published for the
-/// first time, or its file is damaged: running its day again is what replaces it. `is_decided` tells whether a decision
-/// refers to a break.
+/// How the breaks of the staged partition `tonight` differ from those published for `date` before; `None` if the date is
+/// published for the first time, or its file is damaged: running its day again is what replaces it. `is_decided` tells
+/// whether a decision refers to a break.
 pub(super) fn against_published(
     lake: &Lake,
     date: NaiveDate,
-    breaks: &[Break],
+    tonight: &Path,
     is_decided: impl Fn(&str) -> bool,
 ) -> Result<Option<Restated>, PartitionError> {
     let path = lake.partition(Break::DATASET, date);
     if !path.is_file() {
         return Ok(None);
     }
-    match read_rows::<Break>(&path) {
+    let mut is_damaged = false;
+    let before = published(&path).map_while(|row| match row {
         Err(error) if is_damage(&error) => {
-            tracing::warn!("the breaks published for {date} are damaged: they are replaced, and not compared with");
-            Ok(None)
+            is_damaged = true;
+            None
         }
-        before => Ok(Some(delta(&before?, breaks, is_decided))),
+        row => Some(row),
+    });
+    let delta = delta(before, open_rows(tonight)?, is_decided)?;
+    if is_damaged {
+        tracing::warn!("the breaks published for {date} are damaged: they are replaced, and not compared with");
+    }
+    Ok((!is_damaged).then_some(delta))
+}
+
+/// The breaks of a partition; if it cannot be opened, that error is the only item.
+fn published(path: &Path) -> Box<dyn Iterator<Item = Result<Break, PartitionError>>> {
+    match open_rows(path) {
+        Ok(rows) => Box::new(rows),
+        Err(error) => Box::new(std::iter::once(Err(error))),
     }
 }
 
@@ -41,19 +56,38 @@ fn is_damage(error: &PartitionError) -> bool {
     durable::refusal(error).is_none()
 }
 
-fn delta(before: &[Break], after: &[Break], is_decided: impl Fn(&str) -> bool) -> Restated {
-    let (before, after) = (by_id(before), by_id(after));
-    let gone = || before.keys().filter(|id| !after.contains_key(*id));
-    Restated {
-        new: after.keys().filter(|id| !before.contains_key(*id)).count(),
-        gone: gone().count(),
-        changed: after.iter().filter(|(id, row)| before.get(*id).is_some_and(|old| old != *row)).count(),
-        decided_gone: gone().filter(|id| is_decided(id)).map(|id| (*id).to_owned()).collect(),
+/// Compares two lists in the order of their ids, with one break of each in memory.
+fn delta(
+    before: impl Iterator<Item = Result<Break, PartitionError>>,
+    after: impl Iterator<Item = Result<Break, PartitionError>>,
+    is_decided: impl Fn(&str) -> bool,
+) -> Result<Restated, PartitionError> {
+    let mut restated = Restated::default();
+    let mut after = after.peekable();
+    for old in before {
+        let old = old?;
+        while let Some(new) = after.next_if(|new| comes_before(new, &old.break_id)) {
+            new?;
+            restated.new += 1;
+        }
+        match after.next_if(|new| new.as_ref().is_ok_and(|new| new.break_id == old.break_id)).transpose()? {
+            Some(new) => restated.changed += usize::from(new != old),
+            None => {
+                restated.gone += 1;
+                restated.decided_gone.extend(is_decided(&old.break_id).then_some(old.break_id));
+            }
+        }
     }
+    for new in after {
+        new?;
+        restated.new += 1;
+    }
+    Ok(restated)
 }
 
-fn by_id(rows: &[Break]) -> BTreeMap<&str, &Break> {
-    rows.iter().map(|it| (it.break_id.as_str(), it)).collect()
+/// Whether a row comes before an id; an error comes first.
+fn comes_before(row: &Result<Break, PartitionError>, break_id: &str) -> bool {
+    row.as_ref().map_or(true, |row| row.break_id.as_str() < break_id)
 }
 
 /// The days before `date` that were not run, since the last night or the first date of the job.
@@ -67,12 +101,25 @@ pub(super) fn missing_before(
     Ok(from.map(|from| (from, date - Days::new(1))))
 }
 
+/// A break in the list of a day.
+#[derive(Deserialize)]
+struct Listed {
+    break_id: String,
+}
+
+impl Listed {
+    /// Those of a partition.
+    fn of(path: &Path) -> Result<Vec<Listed>, PartitionError> {
+        read_columns(path, Break::DATASET, &["break_id"])
+    }
+}
+
 /// Every break that a day after `date` lists.
 pub(super) fn breaks_after(lake: &Lake, date: NaiveDate) -> Result<BTreeSet<String>, PartitionError> {
     let later = lake.partitions_after(Break::DATASET, date).map_err(|error| unlisted(lake, error))?;
     let mut ids = BTreeSet::new();
     for partition in later {
-        ids.extend(read_rows::<Break>(&partition.path)?.into_iter().map(|it| it.break_id));
+        ids.extend(Listed::of(&partition.path)?.into_iter().map(|it| it.break_id));
     }
     Ok(ids)
 }
@@ -98,10 +145,6 @@ pub(super) fn breaks_up_to(
     date: NaiveDate,
     mut wanted: BTreeSet<String>,
 ) -> Result<BTreeSet<String>, PartitionError> {
-    #[derive(Deserialize)]
-    struct Listed {
-        break_id: String,
-    }
     let earlier = lake.partitions(Break::DATASET, NaiveDate::MIN, date + Days::new(1));
     let earlier = earlier.map_err(|error| unlisted(lake, error))?;
     let mut found = BTreeSet::new();
@@ -109,7 +152,7 @@ pub(super) fn breaks_up_to(
         if wanted.is_empty() {
             break;
         }
-        let listed: Vec<Listed> = match read_columns(&partition.path, Break::DATASET, &["break_id"]) {
+        let listed = match Listed::of(&partition.path) {
             Err(error) if partition.date == date && is_damage(&error) => {
                 found.append(&mut wanted);
                 break;
@@ -124,12 +167,12 @@ pub(super) fn breaks_up_to(
 /// How many breaks of the last night before `date` have a status that a person decided.
 pub(super) fn decided_before(lake: &Lake, date: NaiveDate) -> Result<usize, PartitionError> {
     #[derive(Deserialize)]
-    struct Listed {
+    struct Decided {
         status: BreakStatus,
     }
     let last = lake.latest_before(Break::DATASET, date).map_err(|error| unlisted(lake, error))?;
     let Some(last) = last else { return Ok(0) };
-    let listed: Vec<Listed> = read_columns(&last.path, Break::DATASET, &["status"])?;
+    let listed: Vec<Decided> = read_columns(&last.path, Break::DATASET, &["status"])?;
     Ok(listed.iter().filter(|it| matches!(it.status, BreakStatus::Accepted | BreakStatus::WrittenOff)).count())
 }
 
@@ -141,6 +184,34 @@ fn unlisted(lake: &Lake, source: io::Error) -> PartitionError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dataset::partition::{Provenance, write_rows};
+    use crate::money::Fen;
+
+    fn of_ids(ids: &[&str], at_risk_fen: i64) -> Vec<Break> {
+        let rest = Break::for_tests("AO01", day(18));
+        let of_id = |id: &&str| Break { break_id: (*id).to_owned(), at_risk_fen: Fen(at_risk_fen), ..rest.clone() };
+        ids.iter().map(of_id).collect()
+    }
+
+    #[test]
+    fn a_rerun_is_compared_with_what_it_replaces_break_by_break() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let (published, tonight) = (lake.partition("breaks", day(18)), folder.path().join("tonight.parquet"));
+        std::fs::create_dir_all(published.parent().unwrap()).unwrap();
+        let before = [of_ids(&["b", "c"], 1), of_ids(&["e", "g", "h"], 1)].concat();
+        let after = [of_ids(&["a", "b"], 1), of_ids(&["e"], 2), of_ids(&["f", "h", "i"], 1)].concat();
+        let compare = |before: &[Break], after: &[Break]| {
+            write_rows(&published, before, &Provenance::default()).unwrap();
+            write_rows(&tonight, after, &Provenance::default()).unwrap();
+            against_published(&lake, day(18), &tonight, |id| id == "g" || id == "h").unwrap().unwrap()
+        };
+        let decided_gone = vec!["g".to_owned()];
+        assert_eq!(compare(&before, &after), Restated { new: 3, gone: 2, changed: 1, decided_gone });
+        assert_eq!(compare(&before, &before), Restated::default());
+        assert_eq!(compare(&[], &after), Restated { new: 6, ..Restated::default() });
+        assert_eq!(compare(&after, &[]).gone, 6);
+    }
 
     fn day(day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, day).unwrap()
@@ -169,7 +240,9 @@ mod tests {
         let path = lake.partition("breaks", day(18));
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, b"PAR1 cut off").unwrap();
-        assert!(against_published(&lake, day(18), &[], |_| false).unwrap().is_none());
+        let tonight = folder.path().join("tonight.parquet");
+        write_rows::<Break>(&tonight, &[], &Provenance::default()).unwrap();
+        assert!(against_published(&lake, day(18), &tonight, |_| false).unwrap().is_none());
         let wanted = BTreeSet::from(["0123456789abcdef".to_owned()]);
         assert_eq!(breaks_up_to(&lake, day(18), wanted.clone()).unwrap(), wanted);
         assert!(breaks_up_to(&lake, day(19), wanted).is_err());

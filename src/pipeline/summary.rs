@@ -8,9 +8,8 @@ use super::setup_mistakes;
 use crate::dataset::Lake;
 use crate::dataset::manifest::{Coverage, FootingEntry, Intake, Manifest, Restated, StageEntry};
 use crate::extract::Issue;
-use crate::money::Fen;
 use crate::quantity::counted;
-use crate::record::Break;
+use crate::reconcile::{BreakFigures, BreakTally};
 use crate::report;
 
 /// The summary of one night, ending in a newline.
@@ -179,13 +178,12 @@ fn problems(text: &mut String, issues: &[Issue]) {
     }
 }
 
-fn breaks(text: &mut String, breaks: &[Break]) {
-    let open: Vec<_> = breaks.iter().filter(|it| it.is_open()).collect();
-    let at_risk: Fen = open.iter().map(|it| it.at_risk_fen).sum();
-    let _ = writeln!(text, "  open breaks: {}, {at_risk} yuan at risk", open.len());
-    let mut rules: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-    for it in breaks {
-        *rules.entry(&it.rule_id).or_default().entry(it.status.as_str()).or_default() += 1;
+fn breaks(text: &mut String, breaks: &BreakFigures) {
+    let BreakTally { rows, at_risk_fen } = breaks.open();
+    let _ = writeln!(text, "  open breaks: {rows}, {at_risk_fen} yuan at risk");
+    let mut rules: BTreeMap<&str, BTreeMap<&str, i64>> = BTreeMap::new();
+    for (kind, tally) in breaks.kinds() {
+        *rules.entry(&kind.rule_id).or_default().entry(kind.status.as_str()).or_default() += tally.rows;
     }
     for (rule, statuses) in rules {
         let statuses: Vec<_> = statuses.iter().map(|(status, count)| format!("{count} {status}")).collect();

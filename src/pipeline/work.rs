@@ -15,6 +15,7 @@ use super::restatement;
 use super::setup::{Equipment, complete_publication, connect, open_journal, open_staging, pseudonyms};
 use super::sources::Sources;
 use super::stages;
+use super::unit_counts::UnitCounts;
 use super::verdict::{Circumstances, Verdict};
 use crate::contract;
 use crate::dataset::Lake;
@@ -26,7 +27,7 @@ use crate::error::Failure;
 use crate::extract::{Night, Watcher, keep_certificates};
 use crate::job::Job;
 use crate::journal::Journal;
-use crate::reconcile::{self, DayFiles};
+use crate::reconcile::{self, BreakFigures, DayFiles};
 use crate::sorter::Room;
 use crate::stage::Stage;
 
@@ -91,7 +92,8 @@ impl Work<'_> {
             files: std::mem::take(&mut sources.files),
             sources,
             judgement: None,
-            breaks: Vec::new(),
+            breaks: BreakFigures::default(),
+            units: UnitCounts::default(),
             footing: Vec::new(),
             provenance,
             read_partitions,

@@ -44,6 +44,7 @@ mod outlook;
 mod judge;
 mod lifecycle;
 mod decisions;
+mod break_figures;
 
 mod error;
 
@@ -53,6 +54,7 @@ mod fixture;
 #[cfg(test)]
 mod parts_tests;
 
+pub use break_figures::{BreakFigures, BreakKind, BreakTally};
 pub use cases::{CaseOutcome, test_folder};
 pub use cluster::{Carrier, Handover, Place, Script, ScriptResults};
 pub use decisions::{Decision, DecisionError, Decisions};

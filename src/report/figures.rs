@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::flow::FlowLine;
 use super::input::{PackInput, RuleTexts};
 use super::summary::AgeBucket;
-use super::trend::{BreakTally, TrendBreak, TrendDay};
+use super::trend::TrendDay;
 use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::dataset::status::RunStatus;
-use crate::record::{Break, BreakStatus};
+use crate::reconcile::{BreakFigures, BreakKind, BreakTally};
 
 /// Format version of `summary.json`.
 const SUMMARY_VERSION: u32 = 1;
@@ -103,23 +103,21 @@ pub struct UnjudgedFigures<'a> {
 
 impl<'a> Summary<'a> {
     pub(super) fn new(input: &'a PackInput<'_>, flow: Vec<FlowLine>, tables: BTreeMap<&'static str, i64>) -> Self {
-        let open = || input.breaks.iter().filter(|it| it.is_open());
-        let is_new = |it: &&Break| it.status.is_news();
-        let is_resolved = |it: &&Break| it.status == BreakStatus::Resolved && it.resolved_date == Some(input.date);
-        let tonight = TrendDay::count(input.date, input.breaks.iter().map(TrendBreak::of));
+        let breaks = input.breaks;
+        let tonight = TrendDay::of(input.date, breaks);
         let unjudged = input.unjudged.iter().map(|(rule_id, dataset)| UnjudgedFigures { rule_id, dataset });
         Summary {
             summary_version: SUMMARY_VERSION,
             job: input.job,
             business_date: input.date,
             status: if input.is_partial { RunStatus::Partial } else { RunStatus::Complete },
-            open: tally(open()),
-            new: tally(open().filter(is_new)),
-            resolved: tally(input.breaks.iter().filter(is_resolved)),
-            by_status: group(input.breaks.iter(), |it| it.status.as_str()),
-            by_severity: group(open(), |it| &it.severity),
-            by_side: group(open(), |it| &it.side),
-            by_age: AgeBucket::ALL.map(|age| of_age(input.breaks, age)).to_vec(),
+            open: breaks.open(),
+            new: breaks.tally(|kind| kind.status.is_news()),
+            resolved: breaks.tally(|kind| kind.is_resolved_tonight),
+            by_status: group(breaks.kinds(), |kind| kind.status.as_str()),
+            by_severity: group(breaks.open_kinds(), |kind| &kind.severity),
+            by_side: group(breaks.open_kinds(), |kind| &kind.side),
+            by_age: AgeBucket::ALL.map(|age| of_age(breaks, age)).to_vec(),
             by_rule: by_rule(input),
             trend: input.trend.iter().copied().chain([tonight]).collect(),
             flow,
@@ -131,46 +129,48 @@ impl<'a> Summary<'a> {
     }
 }
 
-fn tally<'b>(breaks: impl Iterator<Item = &'b Break>) -> BreakTally {
-    let mut tally = BreakTally::default();
-    breaks.for_each(|it| tally.add(it.at_risk_fen));
-    tally
-}
-
 fn group<'b>(
-    breaks: impl Iterator<Item = &'b Break>,
-    key: impl Fn(&'b Break) -> &'b str,
+    kinds: impl Iterator<Item = (&'b BreakKind, BreakTally)>,
+    key: impl Fn(&'b BreakKind) -> &'b str,
 ) -> BTreeMap<&'b str, BreakTally> {
     let mut groups: BTreeMap<&str, BreakTally> = BTreeMap::new();
-    breaks.for_each(|it| groups.entry(key(it)).or_default().add(it.at_risk_fen));
+    for (kind, tally) in kinds {
+        let group = groups.entry(key(kind)).or_default();
+        *group = group.plus(tally);
+    }
     groups
 }
 
-fn of_age(breaks: &[Break], age: AgeBucket) -> AgeFigures<'_> {
-    let of_age = || breaks.iter().filter(|it| it.is_open() && AgeBucket::of(it.age_days) == age);
-    AgeFigures { age_days: age.label(), open: tally(of_age()), by_severity: group(of_age(), |it| &it.severity) }
+fn of_age(breaks: &BreakFigures, age: AgeBucket) -> AgeFigures<'_> {
+    let of_age = || breaks.open_kinds().filter(|(kind, _)| AgeBucket::of(kind.age_days) == age);
+    let open = of_age().map(|(_, tally)| tally).sum();
+    AgeFigures { age_days: age.label(), open, by_severity: group(of_age(), |kind| &kind.severity) }
 }
 
 fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
-    let mut rules: BTreeMap<&str, Vec<&Break>> = BTreeMap::new();
-    for it in Break::open_by_risk(input.breaks) {
-        rules.entry(&it.rule_id).or_default().push(it);
+    let mut rules: BTreeMap<&str, Vec<(&BreakKind, BreakTally)>> = BTreeMap::new();
+    for (kind, tally) in input.breaks.open_kinds() {
+        rules.entry(&kind.rule_id).or_default().push((kind, tally));
     }
-    let figures = |(rule_id, breaks): (&'a str, Vec<&'a Break>)| {
-        let texts = input.texts.get(rule_id);
-        let title = |pick: fn(&RuleTexts) -> &String| texts.map_or("", |texts| pick(texts).as_str());
-        RuleFigures {
-            rule_id,
-            title: title(|it| &it.title),
-            title_zh: title(|it| &it.title_zh),
-            severity: &breaks[0].severity,
-            side: &breaks[0].side,
-            open: tally(breaks.iter().copied()),
-            new_rows: breaks.iter().map(|it| i64::from(it.status.is_news())).sum(),
-            oldest_days: breaks.iter().map(|it| it.age_days).max().unwrap_or(0),
-        }
-    };
-    let mut rules: Vec<_> = rules.into_iter().map(figures).collect();
+    let mut rules: Vec<_> = rules.into_iter().map(|(rule_id, kinds)| of_rule(input, rule_id, &kinds)).collect();
     rules.sort_by_key(|it| (std::cmp::Reverse((it.open.at_risk_fen, it.open.rows)), it.rule_id));
     rules
+}
+
+/// `kinds` are those of the rule, at least one.
+fn of_rule<'a>(input: &'a PackInput<'_>, rule_id: &'a str, kinds: &[(&'a BreakKind, BreakTally)]) -> RuleFigures<'a> {
+    let texts = input.texts.get(rule_id);
+    let title = |pick: fn(&RuleTexts) -> &String| texts.map_or("", |texts| pick(texts).as_str());
+    // They differ only if the rule was changed while breaks of it were open.
+    let (weightiest, _) = kinds.iter().max_by_key(|(_, tally)| tally.at_risk_fen).expect("a rule with open breaks");
+    RuleFigures {
+        rule_id,
+        title: title(|it| &it.title),
+        title_zh: title(|it| &it.title_zh),
+        severity: &weightiest.severity,
+        side: &weightiest.side,
+        open: kinds.iter().map(|(_, tally)| *tally).sum(),
+        new_rows: kinds.iter().filter(|(kind, _)| kind.status.is_news()).map(|(_, tally)| tally.rows).sum(),
+        oldest_days: kinds.iter().map(|(kind, _)| kind.age_days).max().unwrap_or(0),
+    }
 }

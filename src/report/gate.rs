@@ -1,9 +1,8 @@
 //! The gate: limits on open breaks that turn into an exit code (design §2), e.g.
 //! `open_fen>100000,rule:SU01.count>0`.
 
-use crate::money::Fen;
 use crate::reconcile::rules::Severity;
-use crate::record::Break;
+use crate::reconcile::{BreakFigures, BreakKind, BreakTally};
 
 /// A comma-separated list of limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +59,7 @@ impl Gate {
     }
 
     /// The first limit that the open breaks exceed, and by how much.
-    pub fn exceeded(&self, breaks: &[Break]) -> Option<String> {
+    pub fn exceeded(&self, breaks: &BreakFigures) -> Option<String> {
         self.0.iter().find_map(|limit| {
             let measured = limit.measure(breaks);
             (measured > limit.at_most).then(|| format!("{measured} exceeds the limit `{}`", limit.text))
@@ -69,18 +68,18 @@ impl Gate {
 }
 
 impl Limit {
-    fn measure(&self, breaks: &[Break]) -> i64 {
-        let open = breaks.iter().filter(|it| it.is_open() && self.scope.holds(it));
+    fn measure(&self, breaks: &BreakFigures) -> i64 {
+        let open = breaks.open_kinds().filter(|(kind, _)| self.scope.holds(kind));
         match self.measure {
-            Measure::Count => open.count() as i64,
-            Measure::Fen => open.map(|it| it.at_risk_fen).sum::<Fen>().0,
-            Measure::AgeDays => open.map(|it| it.age_days).max().unwrap_or(0),
+            Measure::Count => open.map(|(_, tally)| tally).sum::<BreakTally>().rows,
+            Measure::Fen => open.map(|(_, tally)| tally).sum::<BreakTally>().at_risk_fen.0,
+            Measure::AgeDays => open.map(|(kind, _)| kind.age_days).max().unwrap_or(0),
         }
     }
 }
 
 impl Scope {
-    fn holds(&self, it: &Break) -> bool {
+    fn holds(&self, it: &BreakKind) -> bool {
         match self {
             Scope::All => true,
             Scope::Severity(severity) => it.severity == severity.as_str(),
@@ -128,11 +127,11 @@ mod tests {
 
     #[test]
     fn limits_look_at_open_breaks_of_their_scope_and_are_inclusive() {
-        let breaks = [
+        let breaks = BreakFigures::of(&[
             open_break("AO01", 2, 500, "open"),
             open_break("SU01", 9, 700, "new"),
             open_break("SU01", 90, 9999, "resolved"),
-        ];
+        ]);
         let exceeded = |text| Gate::parse(text).unwrap().exceeded(&breaks).is_some();
         assert!(!exceeded("open_fen>1200") && exceeded("open_fen>1199"));
         assert!(!exceeded("open_count>2") && exceeded("open_count>1"));

@@ -11,6 +11,7 @@ use super::trend::TrendDay;
 use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::exports::BadRow;
 use crate::job::{Language, ReportSettings};
+use crate::reconcile::BreakFigures;
 use crate::reconcile::rules::Wording;
 use crate::record::Break;
 
@@ -38,8 +39,8 @@ pub struct PackInput<'a> {
     pub date: NaiveDate,
     /// Whether a stage is incomplete.
     pub is_partial: bool,
-    /// Breaks of the day, in any order.
-    pub breaks: &'a [Break],
+    /// The breaks of the day, counted.
+    pub breaks: &'a BreakFigures,
     /// Quarantined rows; `None` if the job has no quarantine.
     pub quarantined: Option<&'a [BadRow]>,
     /// What the rules say, by id.
@@ -52,7 +53,7 @@ pub struct PackInput<'a> {
     pub footing: &'a [FootingEntry],
     /// Earlier days, oldest first.
     pub trend: &'a [TrendDay],
-    /// A folder for the rows of the workbook and for sorting receipts.
+    /// A folder for the rows of the workbook and for sorting breaks and receipts.
     pub scratch: &'a Path,
 }
 

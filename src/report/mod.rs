@@ -13,6 +13,7 @@ mod flow;
 mod gate;
 mod html;
 mod input;
+mod open_breaks;
 mod pack;
 mod quarantine;
 mod refusal;

@@ -17,6 +17,7 @@ use super::figures::Summary;
 use super::files::{FIGURES, PAGE, SUMS, WORKBOOK};
 use super::flow::Flow;
 use super::input::PackInput;
+use super::open_breaks::OpenBreaks;
 use super::shared_amounts::{Share, SharedAmounts};
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
@@ -33,9 +34,11 @@ use crate::threads::prefetch;
 /// Batches of the ledger prepared while rows are written.
 const BATCHES_AHEAD: usize = 1;
 
-/// The rows for the lists of coupons.
+/// The rows for the lists of breaks and coupons.
 #[derive(Debug)]
-pub struct Books<L, P> {
+pub struct Books<B, L, P> {
+    /// The breaks of the day, in any order.
+    pub breaks: B,
     /// The coupon ledger of the day, in key order; one batch is in memory at a time.
     pub ledger: L,
     /// The subsidy receipts of the day, in any order.
@@ -46,21 +49,22 @@ pub struct Books<L, P> {
 ///
 /// # Errors
 /// Rows that cannot be read, files that cannot be written.
-pub fn write<S, L, P>(input: &PackInput<'_>, books: Books<L, P>, shelf: &mut S) -> Result<(), ReportError>
+pub fn write<S, B, L, P>(input: &PackInput<'_>, books: Books<B, L, P>, shelf: &mut S) -> Result<(), ReportError>
 where
     S: Shelf,
+    B: Iterator<Item = Result<Break, PartitionError>>,
     L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
     P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
 {
     let book = Book::new(input.settings.language, input.date, input.scratch)?;
     let mut pack = Pack { input, shelf, book, rows: BTreeMap::new(), sums: BTreeMap::new(), order: Vec::new() };
-    pack.write_discrepancies()?;
-    let flow = pack.write_coupons(books)?;
+    let (index, first) = pack.write_discrepancies(OpenBreaks::collect(books.breaks, input.scratch)?)?;
+    let flow = pack.write_coupons(&index, books.ledger, books.receipts)?;
     pack.write_quarantine()?;
     pack.write_summary()?;
     let summary = Summary::new(input, flow.lines(), pack.rows.clone());
     pack.write_json(&summary)?;
-    pack.write_page(&summary)?;
+    pack.write_page(&summary, &first)?;
     let (shelf, mut sums) = (pack.shelf, pack.sums);
     let sum = write_workbook(pack.book, &pack.order, shelf)?;
     sums.insert(WORKBOOK.to_owned(), sum);
@@ -157,7 +161,7 @@ impl<'a> Batch<'a> {
 
 /// What the data of coupons are looked up in, coupon by coupon in order.
 struct Known<'a> {
-    breaks: BreakIndex<'a>,
+    breaks: &'a BreakIndex,
     receipts: Receipts,
     /// Each table adds up alone, so each has its own first coupon of an order.
     shared_by_orders: SharedAmounts<'a>,
@@ -165,9 +169,9 @@ struct Known<'a> {
 }
 
 impl<'a> Known<'a> {
-    fn new(breaks: &'a [Break], receipts: Receipts) -> Known<'a> {
+    fn new(breaks: &'a BreakIndex, receipts: Receipts) -> Known<'a> {
         let [shared_by_orders, shared_by_owed] = [SharedAmounts::default(), SharedAmounts::default()];
-        Known { breaks: BreakIndex::of(breaks), receipts, shared_by_orders, shared_by_owed }
+        Known { breaks, receipts, shared_by_orders, shared_by_owed }
     }
 
     fn of(&mut self, row: &Coupon<'_>) -> Result<Told<'a>, ReportError> {
@@ -223,27 +227,34 @@ fn fill_sheets<'a>(
 }
 
 impl<S: Shelf> Pack<'_, S> {
-    fn write_discrepancies(&mut self) -> Result<(), ReportError> {
+    /// Returns what the lists of coupons need of the breaks, and the first of them, for the page.
+    fn write_discrepancies(&mut self, open: OpenBreaks) -> Result<(BreakIndex, Vec<Break>), ReportError> {
         let mut twin = self.begin(&discrepancies::TABLE, &[])?;
-        for it in Break::open_by_risk(self.input.breaks) {
-            twin.line(&mut self.book, &discrepancies::row(self.input, it))?;
-        }
-        self.finish(twin)
+        let mut first = Vec::new();
+        let index = open.each(|it| {
+            twin.line(&mut self.book, &discrepancies::row(self.input, &it))?;
+            if first.len() < html::MOST_ROWS {
+                first.push(it);
+            }
+            Ok(())
+        })?;
+        self.finish(twin)?;
+        Ok((index, first))
     }
 
     /// Reads the ledger once: a thread looks up derived data and writes the CSVs, a batch ahead of the sheets.
-    fn write_coupons<L, P>(&mut self, books: Books<L, P>) -> Result<Flow, ReportError>
+    fn write_coupons<L, P>(&mut self, breaks: &BreakIndex, ledger: L, receipts: P) -> Result<Flow, ReportError>
     where
         L: Iterator<Item = Result<RecordBatch, PartitionError>> + Send,
         P: Iterator<Item = Result<SubsidyPayment, PartitionError>>,
     {
-        let receipts = Receipts::collect(books.receipts, end_of(self.input.date), self.input.scratch)?;
-        let mut known = Known::new(self.input.breaks, receipts);
+        let receipts = Receipts::collect(receipts, end_of(self.input.date), self.input.scratch)?;
+        let mut known = Known::new(breaks, receipts);
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
         let (language, sheets) = (self.input.settings.language, [orders.sheet, owed.sheet]);
         let mut flow = Flow::default();
-        let batches = books.ledger.map(|batch| {
+        let batches = ledger.map(|batch| {
             let batch = batch?;
             let coupons = CouponColumns::of(&batch)?;
             let rows = (0..batch.num_rows()).map(|place| coupons.row(place));
@@ -284,13 +295,12 @@ impl<S: Shelf> Pack<'_, S> {
     /// The lines above the summary in the workbook.
     fn front(&self) -> Vec<(String, Cell<'static>)> {
         let pick = |zh: &str, en: &str| self.input.pick(zh, en).to_owned();
-        let open = Break::open_by_risk(self.input.breaks);
-        let at_risk = open.iter().map(|it| it.at_risk_fen).sum();
+        let open = self.input.breaks.open();
         let title = format!("{} · {} {}", self.input.job, pick("优惠券对账", "coupon reconciliation"), self.input.date);
         let mut front = vec![
             (title, Cell::EMPTY),
-            (pick("未结差异(笔)", "Open breaks"), Cell::Count(i64::try_from(open.len()).ok())),
-            (pick("风险金额(元)", "At risk (yuan)"), Cell::Yuan(Some(at_risk))),
+            (pick("未结差异(笔)", "Open breaks"), Cell::Count(Some(open.rows))),
+            (pick("风险金额(元)", "At risk (yuan)"), Cell::Yuan(Some(open.at_risk_fen))),
         ];
         for number in &self.order {
             let (table, rows, pages) = self.book.extent(*number);
@@ -309,8 +319,8 @@ impl<S: Shelf> Pack<'_, S> {
         })
     }
 
-    fn write_page(&mut self, summary: &Summary<'_>) -> Result<(), ReportError> {
-        let page = html::page(self.input, summary);
+    fn write_page(&mut self, summary: &Summary<'_>, first: &[Break]) -> Result<(), ReportError> {
+        let page = html::page(self.input, summary, first);
         self.put(PAGE, |out| out.write_all(page.as_bytes()))
     }
 

@@ -4,10 +4,10 @@
 use std::collections::HashSet;
 
 use super::coupon::Coupon;
-use super::coupon_breaks::CouponBreaks;
+use super::coupon_breaks::{CouponBreaks, OpenBreak};
 use crate::fingerprints::Fingerprints;
 use crate::money::Fen;
-use crate::record::{Break, match_pass};
+use crate::record::match_pass;
 
 /// What was already assigned, while coupons are processed in order.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl<'a> SharedAmounts<'a> {
 
     fn at_risk(&mut self, broken: &CouponBreaks<'a>) -> Option<Fen> {
         let assigned = self.assigned(broken);
-        let has_own = broken.any(|it| it.coupon_code.is_some());
+        let has_own = broken.any(|it| it.is_of_coupon);
         let is_here = broken.is_empty() || has_own || !assigned.is_empty();
         is_here.then(|| broken.at_risk_of_coupon() + at_risk(&assigned))
     }
@@ -56,13 +56,13 @@ impl<'a> SharedAmounts<'a> {
         at_risk(&self.assigned(broken))
     }
 
-    fn assigned(&mut self, broken: &CouponBreaks<'a>) -> Vec<&'a Break> {
-        let of_order = broken.breaks().iter().copied().filter(|it| it.coupon_code.is_none());
+    fn assigned(&mut self, broken: &CouponBreaks<'a>) -> Vec<&'a OpenBreak> {
+        let of_order = broken.breaks().iter().copied().filter(|it| !it.is_of_coupon);
         of_order.filter(|it| self.breaks.insert(&it.break_id)).collect()
     }
 }
 
-fn at_risk(breaks: &[&Break]) -> Fen {
+fn at_risk(breaks: &[&OpenBreak]) -> Fen {
     breaks.iter().map(|it| it.at_risk_fen).sum()
 }
 
@@ -71,6 +71,7 @@ mod tests {
     use super::super::coupon_breaks::BreakIndex;
     use super::super::tests::open_break;
     use super::*;
+    use crate::record::Break;
 
     fn row<'a>(code: &'a str, pass: &'a str, order: &'a str) -> Coupon<'a> {
         Coupon {
@@ -85,7 +86,8 @@ mod tests {
 
     /// The shares of coupons, in order.
     fn shares(rows: &[Coupon<'_>], breaks: &[Break]) -> Vec<(bool, Option<i64>)> {
-        let (index, mut once) = (BreakIndex::of(breaks), SharedAmounts::default());
+        let (mut index, mut once) = (BreakIndex::default(), SharedAmounts::default());
+        breaks.iter().for_each(|it| index.add(it));
         let share = |row| once.of(row, &index.of_coupon(row));
         rows.iter().map(share).map(|it| (it.has_line, it.at_risk.map(|fen| fen.0))).collect()
     }

@@ -152,8 +152,8 @@ pub(super) fn broken_of<'a>(broken: &CouponBreaks<'a>, receipts: &[SubsidyPaymen
     broken.only(|it| {
         let own = it
             .out_subsidy_no
-            .as_ref()
-            .and_then(|number| receipts.iter().position(|receipt| receipt.out_subsidy_no == *number));
+            .as_deref()
+            .and_then(|number| receipts.iter().position(|receipt| receipt.out_subsidy_no == number));
         own.unwrap_or(0) == index
     })
 }

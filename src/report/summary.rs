@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::input::PackInput;
 use super::table::{Cell, Column, Kind, Table, column, summed};
-use super::trend::BreakTally;
 use super::words::{self, word};
+use crate::reconcile::BreakTally;
 
 /// `summary.csv`.
 pub(super) const TABLE: Table =
@@ -68,8 +68,9 @@ impl AgeBucket {
 /// The rows of the table, by rule, side and age.
 pub(super) fn rows<'a>(input: &'a PackInput<'_>) -> Vec<[Cell<'a>; COLUMNS.len()]> {
     let mut groups: BTreeMap<(&str, &str, AgeBucket), BreakTally> = BTreeMap::new();
-    for it in input.breaks.iter().filter(|it| it.is_open()) {
-        groups.entry((&it.rule_id, &it.side, AgeBucket::of(it.age_days))).or_default().add(it.at_risk_fen);
+    for (kind, tally) in input.breaks.open_kinds() {
+        let group = groups.entry((&kind.rule_id, &kind.side, AgeBucket::of(kind.age_days))).or_default();
+        *group = group.plus(tally);
     }
     let row = |((rule, side, age), open): ((&'a str, &'a str, AgeBucket), BreakTally)| {
         [

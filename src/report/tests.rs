@@ -10,7 +10,6 @@ use chrono::NaiveDate;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::trend::BreakTally;
 use super::*;
 use crate::contract::contract;
 use crate::dataset::manifest::{Coverage, FootingEntry, FootingTally};
@@ -18,6 +17,7 @@ use crate::exports::BadRow;
 use crate::job::{ExcelIds, Language, ReportSettings};
 use crate::money::Fen;
 use crate::reconcile::rules::Wording;
+use crate::reconcile::{BreakFigures, BreakTally};
 use crate::record::{Break, BreakStatus, LedgerRow, Record, SubsidyPayment};
 
 /// Text that a spreadsheet or a browser would execute if it were not escaped.
@@ -211,7 +211,7 @@ impl Case {
             job: "ruiyun-coffee",
             date: date(),
             is_partial: false,
-            breaks: &self.breaks,
+            breaks: &BreakFigures::of(&self.breaks),
             quarantined: Some(&self.quarantined),
             texts: &self.titles,
             unjudged: &[("PM02".into(), "payments".into())],
@@ -220,8 +220,11 @@ impl Case {
             trend: &self.trend,
             scratch: scratch.path(),
         };
-        let books =
-            Books { ledger: self.ledger.chunks(2).map(batch).map(Ok), receipts: self.receipts.iter().cloned().map(Ok) };
+        let books = Books {
+            breaks: self.breaks.iter().cloned().map(Ok),
+            ledger: self.ledger.chunks(2).map(batch).map(Ok),
+            receipts: self.receipts.iter().cloned().map(Ok),
+        };
         let mut shelf = Memory::default();
         write(&input, books, &mut shelf).unwrap();
         shelf.0

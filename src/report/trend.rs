@@ -4,16 +4,8 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use crate::money::Fen;
-use crate::record::{Break, BreakStatus};
-
-/// Number and amount of breaks.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-pub struct BreakTally {
-    /// Breaks.
-    pub rows: i64,
-    /// Σ at risk.
-    pub at_risk_fen: Fen,
-}
+use crate::reconcile::{BreakFigures, BreakTally};
+use crate::record::BreakStatus;
 
 /// The breaks of one day of the trend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -39,23 +31,6 @@ pub struct TrendBreak {
     pub resolved_date: Option<NaiveDate>,
 }
 
-impl TrendBreak {
-    pub(super) fn of(it: &Break) -> TrendBreak {
-        TrendBreak { status: it.status, at_risk_fen: it.at_risk_fen, resolved_date: it.resolved_date }
-    }
-}
-
-impl BreakTally {
-    pub(super) fn add(&mut self, at_risk: Fen) {
-        *self = self.plus(BreakTally { rows: 1, at_risk_fen: at_risk });
-    }
-
-    /// The sum of two.
-    pub(super) fn plus(self, other: BreakTally) -> BreakTally {
-        BreakTally { rows: self.rows + other.rows, at_risk_fen: self.at_risk_fen + other.at_risk_fen }
-    }
-}
-
 impl TrendDay {
     /// The columns of `breaks` that are needed.
     pub const COLUMNS: [&'static str; 3] = ["status", "resolved_date", "at_risk_fen"];
@@ -65,6 +40,16 @@ impl TrendDay {
         let mut day = TrendDay { date, open: BreakTally::default(), new_rows: 0, resolved_rows: 0 };
         breaks.for_each(|it| day.add(&it));
         day
+    }
+
+    /// The day whose breaks were counted already.
+    pub(super) fn of(date: NaiveDate, figures: &BreakFigures) -> TrendDay {
+        TrendDay {
+            date,
+            open: figures.open(),
+            new_rows: figures.tally(|kind| kind.status.is_news()).rows,
+            resolved_rows: figures.tally(|kind| kind.is_resolved_tonight).rows,
+        }
     }
 
     fn add(&mut self, it: &TrendBreak) {

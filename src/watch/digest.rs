@@ -5,16 +5,14 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use aws_lc_rs::digest;
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::dataset::status::RunStatus;
 use crate::job::Language;
-use crate::money::Fen;
 use crate::quantity::counted;
-use crate::record::Break;
+use crate::reconcile::{BreakFigures, BreakTally};
 
 /// Maximum size of a markdown message.
 const LONGEST_BYTES: usize = 4096;
@@ -35,7 +33,7 @@ pub struct Digest<'a> {
     /// Exit code.
     pub exit_code: i32,
     /// Breaks of the day; `None` when no rules were run.
-    pub breaks: Option<&'a [Break]>,
+    pub breaks: Option<&'a BreakFigures>,
     /// Why the night is incomplete.
     pub causes: &'a [String],
     /// Titles of the rules in the language of the message, by id.
@@ -58,7 +56,8 @@ impl Digest<'_> {
     /// The state to store when this message is sent; `None` if there is no news: neither open breaks
     /// nor status changed, or the night is older than the last one reported.
     pub fn news(&self, last: Option<&Told>) -> Option<Told> {
-        let open_sha256 = self.breaks.map(hash_of_open).or_else(|| last.and_then(|last| last.open_sha256.clone()));
+        let open_sha256 =
+            self.breaks.map(BreakFigures::open_sha256).or_else(|| last.and_then(|last| last.open_sha256.clone()));
         let told = Told { date: self.date, status: self.status, exit_code: self.exit_code, open_sha256 };
         // A successful run of some stages without rules is no news.
         if self.breaks.is_none() && self.exit_code == 0 {
@@ -105,11 +104,10 @@ impl Digest<'_> {
         format!("**{}** {} <font color=\"{colour}\">{status}{code}</font>", self.job, self.date)
     }
 
-    fn totals(&self, breaks: &[Break]) -> String {
-        let open = || breaks.iter().filter(|it| it.is_open());
-        let resolved = breaks.iter().filter(|it| it.resolved_date == Some(self.date)).count();
-        let fen: Fen = open().map(|it| it.at_risk_fen).sum();
-        let (all, new) = (open().count(), breaks.iter().filter(|it| it.status.is_news()).count());
+    fn totals(&self, breaks: &BreakFigures) -> String {
+        let BreakTally { rows: all, at_risk_fen: fen } = breaks.open();
+        let new = breaks.tally(|kind| kind.status.is_news()).rows;
+        let resolved = breaks.tally(|kind| kind.is_resolved_tonight).rows;
         let breaks = counted(all, "open break", "open breaks");
         self.pick(
             &format!("未解决差异 {all} 笔，风险金额 {fen} 元（新增 {new}，已解决 {resolved}）"),
@@ -118,16 +116,15 @@ impl Digest<'_> {
     }
 
     /// One line per rule, most money first.
-    fn rules(&self, breaks: &[Break]) -> Vec<String> {
-        let mut rules: BTreeMap<&str, (usize, Fen)> = BTreeMap::new();
-        for it in breaks.iter().filter(|it| it.is_open()) {
-            let (count, at_risk) = rules.entry(&it.rule_id).or_default();
-            *count += 1;
-            *at_risk += it.at_risk_fen;
+    fn rules(&self, breaks: &BreakFigures) -> Vec<String> {
+        let mut rules: BTreeMap<&str, BreakTally> = BTreeMap::new();
+        for (kind, tally) in breaks.open_kinds() {
+            let rule = rules.entry(&kind.rule_id).or_default();
+            *rule = rule.plus(tally);
         }
         let mut rules: Vec<_> = rules.into_iter().collect();
-        rules.sort_by_key(|(rule, (_, at_risk))| (Reverse(*at_risk), *rule));
-        let line = |(rule, (count, yuan)): (&str, (usize, Fen))| {
+        rules.sort_by_key(|(rule, open)| (Reverse(open.at_risk_fen), *rule));
+        let line = |(rule, BreakTally { rows: count, at_risk_fen: yuan }): (&str, BreakTally)| {
             let title = self.titles.get(rule).map_or("", String::as_str);
             self.pick(
                 &format!("> {rule} {title}：{count} 笔，{yuan} 元"),
@@ -142,12 +139,6 @@ impl Digest<'_> {
     }
 }
 
-fn hash_of_open(breaks: &[Break]) -> String {
-    let mut ids: Vec<_> = breaks.iter().filter(|it| it.is_open()).map(|it| it.break_id.as_str()).collect();
-    ids.sort_unstable();
-    hex::encode(digest::digest(&digest::SHA256, ids.join("\n").as_bytes()))
-}
-
 /// One line, truncated, without characters that markdown interprets.
 fn shortened(cause: &str) -> String {
     let plain: String = cause.chars().map(|c| if c.is_control() || matches!(c, '<' | '>') { ' ' } else { c }).collect();
@@ -160,7 +151,8 @@ fn shortened(cause: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::BreakStatus;
+    use crate::money::Fen;
+    use crate::record::{Break, BreakStatus};
 
     fn open_break(rule_id: &str, age_days: i64, at_risk: i64, status: &str) -> Break {
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
@@ -173,7 +165,7 @@ mod tests {
         }
     }
 
-    fn digest<'a>(breaks: Option<&'a [Break]>, titles: &'a BTreeMap<String, String>, code: i32) -> Digest<'a> {
+    fn digest<'a>(breaks: Option<&'a BreakFigures>, titles: &'a BTreeMap<String, String>, code: i32) -> Digest<'a> {
         let status = if code == 0 { RunStatus::Complete } else { RunStatus::Failed };
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
         Digest { job: "coffee", date, status, exit_code: code, breaks, causes: &[], titles, language: Language::Zh }
@@ -182,13 +174,15 @@ mod tests {
     #[test]
     fn only_a_change_of_breaks_or_status_is_news() {
         let titles = BTreeMap::new();
-        let breaks = [open_break("AO01", 2, 500, "open")];
+        let one = [open_break("AO01", 2, 500, "open")];
+        let breaks = BreakFigures::of(&one);
         let first = digest(Some(&breaks), &titles, 0).news(None).unwrap();
         let later = Digest { date: first.date.succ_opt().unwrap(), ..digest(Some(&breaks), &titles, 0) };
         assert_eq!(later.news(Some(&first)), None, "the same breaks on the next night");
-        let more = [breaks[0].clone(), open_break("SU01", 0, 100, "new")];
+        let [open] = one;
+        let more = BreakFigures::of(&[open, open_break("SU01", 0, 100, "new")]);
         assert!(digest(Some(&more), &titles, 0).news(Some(&first)).is_some());
-        assert!(digest(Some(&[]), &titles, 0).news(Some(&first)).is_some());
+        assert!(digest(Some(&BreakFigures::default()), &titles, 0).news(Some(&first)).is_some());
         let older = Digest { date: first.date.pred_opt().unwrap(), ..digest(Some(&more), &titles, 0) };
         assert_eq!(older.news(Some(&first)), None, "a backfill of older days is quiet");
         assert_eq!(digest(None, &titles, 0).news(Some(&first)), None, "a group of stages is no news");
@@ -202,6 +196,7 @@ mod tests {
         let rules: Vec<String> = (0..300).map(|number| format!("X{number:03}")).collect();
         let titles: BTreeMap<_, _> = rules.iter().map(|rule| (rule.clone(), "很长的规则名称".repeat(4))).collect();
         let breaks: Vec<_> = rules.iter().map(|rule| open_break(rule, 1, 12_345, "new")).collect();
+        let breaks = BreakFigures::of(&breaks);
         let causes = vec!["原因 <b>\n".repeat(500), "other".into()];
         let message = Digest { causes: &causes, ..digest(Some(&breaks), &titles, 4) };
         let content = message.content();
@@ -213,7 +208,7 @@ mod tests {
     #[test]
     fn the_rule_with_most_money_comes_first() {
         let titles = BTreeMap::from([("SU01".to_owned(), "补差缺失".to_owned())]);
-        let breaks = [open_break("AO01", 2, 500, "open"), open_break("SU01", 0, 700, "new")];
+        let breaks = BreakFigures::of(&[open_break("AO01", 2, 500, "open"), open_break("SU01", 0, 700, "new")]);
         let lines = digest(Some(&breaks), &titles, 0).content();
         let lines: Vec<_> = lines.lines().collect();
         assert_eq!(lines[0], "**coffee** 2026-11-20 <font color=\"info\">完成</font>");

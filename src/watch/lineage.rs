@@ -14,8 +14,7 @@ use crate::dataset::staged::{REPORTS, StagedFile, digest_of, partitions};
 use crate::dataset::status::RunStatus;
 use crate::job::Job;
 use crate::reconcile::rules::{Rule, Severity};
-use crate::reconcile::rules_of;
-use crate::record::Break;
+use crate::reconcile::{BreakFigures, rules_of};
 use crate::stage::Stage;
 
 const SPEC: &str = "https://openlineage.io/spec";
@@ -37,8 +36,8 @@ pub struct Lineage<'a> {
 pub struct NightEnd<'a> {
     /// The manifest; `None` when the run ended before there was one.
     pub manifest: Option<&'a Manifest>,
-    /// Breaks of the day; empty when no rules were run.
-    pub breaks: &'a [Break],
+    /// The breaks of the day, counted; none when no rules were run.
+    pub breaks: &'a BreakFigures,
     /// Why nothing was published, or not everything.
     pub why: Option<String>,
 }
@@ -137,7 +136,7 @@ impl<'a> Lineage<'a> {
 
     /// The inputs: exports, APIs, earlier partitions. Judged rules are assertions on the dataset they
     /// read first.
-    fn inputs(&self, manifest: &Manifest, breaks: &[Break]) -> Vec<Value> {
+    fn inputs(&self, manifest: &Manifest, breaks: &BreakFigures) -> Vec<Value> {
         let mut assertions = self.assertions(manifest, breaks);
         let read = manifest.read_partitions.iter().map(|it| it.dataset.clone());
         let names: BTreeSet<String> = read.chain(assertions.keys().cloned()).collect();
@@ -177,13 +176,13 @@ impl<'a> Lineage<'a> {
         Some(limits.base_url.origin().ascii_serialization())
     }
 
-    fn assertions(&self, manifest: &Manifest, breaks: &[Break]) -> BTreeMap<String, Vec<Value>> {
+    fn assertions(&self, manifest: &Manifest, breaks: &BreakFigures) -> BTreeMap<String, Vec<Value>> {
         let mut assertions: BTreeMap<String, Vec<Value>> = BTreeMap::new();
         let Some(rules) = rules_of(self.job).ok().filter(|_| manifest.is_judged()) else {
             return assertions;
         };
         for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
-            let open = breaks.iter().filter(|it| it.rule_id == rule.id && it.is_open()).count();
+            let open = breaks.open_of(&rule.id).rows;
             let dataset = rule.datasets().next().unwrap_or("coupon_ledger").to_owned();
             assertions.entry(dataset).or_default().push(assertion(rule, open));
         }
@@ -238,7 +237,7 @@ impl<'a> Lineage<'a> {
 }
 
 /// A judged rule: it succeeds if it has no open break.
-fn assertion(rule: &Rule, open: usize) -> Value {
+fn assertion(rule: &Rule, open: i64) -> Value {
     json!({
         "assertion": "custom_sql",
         "success": open == 0,

@@ -13,8 +13,8 @@ use crate::dataset::manifest::{Coverage, Manifest};
 use crate::dataset::staged::{StagedFile, partitions};
 use crate::dataset::status::StageStatus;
 use crate::money::Fen;
+use crate::reconcile::BreakFigures;
 use crate::reconcile::rules::Rule;
-use crate::record::Break;
 
 /// The metrics of a job; kept in the lake's state between runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,7 +53,12 @@ struct Open {
 impl Gauges {
     /// After a run with a manifest. `rules` are all rules in force: one without a break is shown as 0,
     /// not omitted.
-    pub fn note_night<'r>(&mut self, manifest: &Manifest, breaks: &[Break], rules: impl Iterator<Item = &'r Rule>) {
+    pub fn note_night<'r>(
+        &mut self,
+        manifest: &Manifest,
+        breaks: &BreakFigures,
+        rules: impl Iterator<Item = &'r Rule>,
+    ) {
         self.note_end(manifest.finished_at, manifest.started_at, manifest.exit_code);
         let asks = manifest.stages.iter().filter(|stage| stage.status != StageStatus::Skipped);
         let asked = asks.map(|it| {
@@ -126,13 +131,13 @@ impl Gauges {
     }
 }
 
-fn open_by_rule<'r>(breaks: &[Break], rules: impl Iterator<Item = &'r Rule>) -> BTreeMap<String, Open> {
+fn open_by_rule<'r>(breaks: &BreakFigures, rules: impl Iterator<Item = &'r Rule>) -> BTreeMap<String, Open> {
     let empty = |severity: &str| Open { severity: severity.to_owned(), ..Open::default() };
     let mut open: BTreeMap<_, _> = rules.map(|rule| (rule.id.clone(), empty(rule.severity.as_str()))).collect();
-    for it in breaks.iter().filter(|it| it.is_open()) {
-        let entry = open.entry(it.rule_id.clone()).or_insert_with(|| empty(&it.severity));
-        entry.count += 1;
-        entry.fen += it.at_risk_fen;
+    for (kind, tally) in breaks.open_kinds() {
+        let entry = open.entry(kind.rule_id.clone()).or_insert_with(|| empty(&kind.severity));
+        entry.count += tally.rows.unsigned_abs();
+        entry.fen += tally.at_risk_fen;
     }
     open
 }
@@ -188,6 +193,7 @@ mod tests {
     use crate::dataset::manifest::StageEntry;
     use crate::dataset::status::RunStatus;
     use crate::reconcile::rules::Rules;
+    use crate::record::Break;
     use crate::stage::Stage;
 
     fn at(text: &str) -> DateTime<Utc> {
@@ -232,19 +238,20 @@ mod tests {
         let rules = Rules::built_in();
         let rules = || rules.iter().filter(|rule| ["AO01", "AO02"].contains(&rule.id.as_str()));
         let (latest, mut gauges) = (judged(20, 3), Gauges::default());
-        let breaks = [Break::for_tests("AO01", latest.business_date)];
+        let breaks = BreakFigures::of(&[Break::for_tests("AO01", latest.business_date)]);
+        let none = BreakFigures::default();
         gauges.note_night(&latest, &breaks, rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)], "a rule without a break shows as 0");
-        gauges.note_night(&judged(18, 1), &[], rules());
+        gauges.note_night(&judged(18, 1), &none, rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)]);
         assert!(gauges.render("coffee").contains("wallet_coverage_ratio{job=\"coffee\"} 0.75"));
         let unjudged = Manifest { stages: Vec::new(), ..judged(21, 1) };
-        gauges.note_night(&unjudged, &[], rules());
+        gauges.note_night(&unjudged, &none, rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)]);
         let held_back = Manifest { status: RunStatus::Failed, exit_code: 75, ..judged(20, 1) };
-        gauges.note_night(&held_back, &[], rules());
+        gauges.note_night(&held_back, &none, rules());
         assert_eq!(open_of(&gauges), [("AO01", 1), ("AO02", 0)], "nothing of it was published");
-        gauges.note_night(&judged(20, 4), &[], rules());
+        gauges.note_night(&judged(20, 4), &none, rules());
         assert_eq!(open_of(&gauges), [("AO01", 0), ("AO02", 0)], "the same day, run again");
         assert!(gauges.render("coffee").contains("wallet_coverage_ratio{job=\"coffee\"} 1\n"));
     }

@@ -3,13 +3,13 @@
 use std::fmt::Write;
 
 use super::super::figures::{RuleFigures, Summary};
-use super::super::trend::BreakTally;
 use super::super::words;
 use super::escape::{Both, BothData, Escaped, both_words, grouped, share, short_yuan, yuan, yuan_or_dash};
 use super::{sankey, trend as trend_drawing};
 use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
 use crate::quantity::{agreeing, counted};
+use crate::reconcile::BreakTally;
 use crate::reconcile::rules::Severity;
 
 /// Rules shown before the rest is collapsed.

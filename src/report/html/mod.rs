@@ -20,13 +20,15 @@ use crate::dataset::status::RunStatus;
 use crate::job::Language;
 use crate::money::Fen;
 use crate::quantity::agreeing;
+use crate::record::Break;
 use escape::{Both, Escaped, grouped, share, yuan};
+pub(super) use table::MOST_ROWS;
 
 const STYLE: &str = include_str!("style.css");
 const SCRIPT: &str = include_str!("script.js");
 
-/// The page.
-pub(super) fn page(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
+/// The page; `shown` are the first of the open breaks, `MOST_ROWS` at most.
+pub(super) fn page(input: &PackInput<'_>, summary: &Summary<'_>, shown: &[Break]) -> String {
     let sections = [
         masthead(input, summary),
         warnings(summary),
@@ -38,7 +40,7 @@ pub(super) fn page(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
         charts::flow(summary),
         charts::coverage(summary),
         "</div>".to_owned(),
-        table::breaks(input, summary),
+        table::breaks(input, summary, shown),
         foot(summary),
     ];
     format!("{}<body><main>\n{}\n</main>\n<script>{SCRIPT}</script></body></html>\n", head(input), sections.join("\n"))

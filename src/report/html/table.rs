@@ -13,12 +13,10 @@ use crate::reconcile::rules::Severity;
 use crate::record::Break;
 
 /// Maximum number of breaks on the page: more would make it slow to open on a phone.
-pub(super) const MOST_ROWS: usize = 1000;
+pub(in super::super) const MOST_ROWS: usize = 1000;
 
-/// The section.
-pub(super) fn breaks(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
-    let open = Break::open_by_risk(input.breaks);
-    let shown = &open[..open.len().min(MOST_ROWS)];
+/// The section; `shown` are the first of the open breaks.
+pub(super) fn breaks(input: &PackInput<'_>, summary: &Summary<'_>, shown: &[Break]) -> String {
     let rows: String = shown.iter().map(|it| row(input, it)).collect();
     if rows.is_empty() {
         return String::new();
@@ -29,7 +27,7 @@ pub(super) fn breaks(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
          <p class=\"more\"><button type=\"button\" id=\"more\" hidden {}></button></p>\
          <p class=\"paper\">{}</p></section>",
         Both("差异明细", "Breaks"),
-        not_all(shown.len(), open.len()),
+        not_all(shown.len(), summary.open.rows),
         tools(summary),
         heads(),
         Both("没有符合条件的差异", "No break matches"),
@@ -41,11 +39,12 @@ pub(super) fn breaks(input: &PackInput<'_>, summary: &Summary<'_>) -> String {
     )
 }
 
-fn not_all(shown: usize, all: usize) -> String {
+fn not_all(shown: usize, all: i64) -> String {
+    let shown = i64::try_from(shown).unwrap_or(i64::MAX);
     if shown == all {
         return String::new();
     }
-    let [shown, all] = [shown, all].map(|it| grouped(i64::try_from(it).unwrap_or(i64::MAX)));
+    let [shown, all] = [shown, all].map(grouped);
     let (zh, en) = (
         format!("此处列出风险金额最大的 {shown} 笔，全部 {all} 笔见 discrepancies.csv。"),
         format!("The {shown} with the most money at risk; all {all} are in discrepancies.csv."),

@@ -155,7 +155,7 @@ pub(super) fn legend() -> String {
 mod tests {
     use super::*;
     use crate::money::Fen;
-    use crate::report::trend::BreakTally;
+    use crate::reconcile::BreakTally;
 
     fn day(day: u32, fen: i64) -> TrendDay {
         let date = NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
