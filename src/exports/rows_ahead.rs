@@ -2,7 +2,7 @@
 //! Passes on every row in its order, and what ended the text after the last of them.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel};
 
 use super::records::Records;
 use super::row::Row;
@@ -16,8 +16,8 @@ const BATCHES_AHEAD: usize = 4;
 /// The rows of a text `R` that a thread reads.
 #[derive(Debug)]
 pub(super) struct RowsAhead<R> {
-    batches: Prefetch<Batch<R>>,
-    batch: Batch<R>,
+    batches: Prefetch<Batch, R>,
+    batch: Batch,
     /// The index of the next row in the batch.
     at: usize,
     /// Takes batches back, so that their memory is used again.
@@ -25,16 +25,10 @@ pub(super) struct RowsAhead<R> {
 }
 
 #[derive(Debug)]
-struct Batch<R> {
+struct Batch {
     rows: Vec<Row>,
-    /// What comes after these rows, if they are the last ones.
-    end: Option<End<R>>,
-}
-
-#[derive(Debug)]
-struct End<R> {
-    text: R,
-    broken: Option<Broken>,
+    /// Whether rows may follow, or what broke the text off.
+    rest: Result<bool, Broken>,
 }
 
 /// The text cannot be read any further.
@@ -50,19 +44,18 @@ impl<R: Read + Send + 'static> RowsAhead<R> {
     /// Starts to separate the rows of `text`.
     pub(super) fn start(text: R, delimiter: u8) -> RowsAhead<R> {
         let (emptied, spare) = channel();
-        let mut records = Some(Records::new(text, delimiter));
-        let batches = std::iter::from_fn(move || next_batch(&mut records, &spare));
-        let batches = Prefetch::start(batches, BATCHES_AHEAD);
-        RowsAhead { batches, batch: Batch { rows: Vec::new(), end: None }, at: 0, emptied }
+        let records = Records::new(text, delimiter);
+        let batches = Prefetch::producing(BATCHES_AHEAD, move |taker| separate_all(records, &taker, &spare));
+        RowsAhead { batches, batch: Batch { rows: Vec::new(), rest: Ok(true) }, at: 0, emptied }
     }
 
     /// Moves the next row into `row`; `false` at the end.
     pub(super) fn next(&mut self, row: &mut Row) -> Result<bool, Broken> {
         while self.at == self.batch.rows.len() {
-            if let Some(end) = &mut self.batch.end {
-                return end.broken.take().map_or(Ok(false), Err);
+            match std::mem::replace(&mut self.batch.rest, Ok(false)) {
+                Ok(true) => self.load(),
+                ended => return ended,
             }
-            self.load();
         }
         std::mem::swap(row, &mut self.batch.rows[self.at]);
         self.at += 1;
@@ -71,16 +64,12 @@ impl<R: Read + Send + 'static> RowsAhead<R> {
 
     /// The text, of which all rows were read.
     pub(super) fn into_text(mut self) -> R {
-        loop {
-            if let Some(end) = self.batch.end {
-                return end.text;
-            }
-            self.load();
-        }
+        self.batches.by_ref().for_each(drop);
+        self.batches.finish()
     }
 
     fn load(&mut self) {
-        let next = self.batches.next().expect("the last batch says that it is the last");
+        let next = self.batches.next().expect("a batch says whether it is the last");
         let read = std::mem::replace(&mut self.batch, next);
         self.at = 0;
         // Nobody needs the memory once the thread has read everything.
@@ -88,14 +77,16 @@ impl<R: Read + Send + 'static> RowsAhead<R> {
     }
 }
 
-fn next_batch<R: Read>(records: &mut Option<Records<R>>, spare: &Receiver<Vec<Row>>) -> Option<Batch<R>> {
-    let mut rows = spare.try_recv().unwrap_or_default();
-    let is_last = match fill(records.as_mut()?, &mut rows) {
-        Ok(has_more) => (!has_more).then_some(None),
-        Err(broken) => Some(Some(broken)),
-    };
-    let end = is_last.map(|broken| End { text: records.take().expect("not ended yet").into_text(), broken });
-    Some(Batch { rows, end })
+/// Sends the rows of a text batch by batch, up to its end or until nobody takes them; returns the text.
+fn separate_all<R: Read>(mut records: Records<R>, taker: &SyncSender<Batch>, spare: &Receiver<Vec<Row>>) -> R {
+    loop {
+        let mut rows = spare.try_recv().unwrap_or_default();
+        let rest = fill(&mut records, &mut rows);
+        let is_last = !matches!(rest, Ok(true));
+        if taker.send(Batch { rows, rest }).is_err() || is_last {
+            return records.into_text();
+        }
+    }
 }
 
 /// Replaces `rows` by the next ones, in the memory of those before; returns whether there may be more.

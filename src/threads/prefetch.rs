@@ -2,36 +2,72 @@
 //! the same time. The channels are short, so few items wait; items are not inspected, and their order never changes.
 
 use std::panic::resume_unwind;
-use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-/// An iterator whose items a thread produces in advance.
+/// An iterator whose items a thread produces in advance; the thread leaves an `L` when it ends. Dropping it waits for that, so
+/// no thread is ever leaked.
 #[derive(Debug)]
-pub(crate) struct Prefetch<T> {
-    received: Receiver<T>,
-    thread: Option<JoinHandle<()>>,
+pub(crate) struct Prefetch<T, L = ()> {
+    /// `None` once no more items are wanted.
+    received: Option<Receiver<T>>,
+    thread: Option<JoinHandle<L>>,
+    /// What the thread left, once it has been waited for.
+    left: Option<L>,
 }
 
 impl<T: Send + 'static> Prefetch<T> {
     /// Starts the thread; it blocks once `waiting` items have not been taken yet.
     pub(crate) fn start(items: impl Iterator<Item = T> + Send + 'static, waiting: usize) -> Prefetch<T> {
-        let (sender, received) = sync_channel(waiting);
-        // Sending fails once the receiver is gone; the thread then ends.
-        let thread = std::thread::spawn(move || drop(items.map(|item| sender.send(item)).find(Result::is_err)));
-        Prefetch { received, thread: Some(thread) }
+        Prefetch::producing(waiting, |taker| drop(items.map(|item| taker.send(item)).find(Result::is_err)))
     }
 }
 
-impl<T> Iterator for Prefetch<T> {
+impl<T: Send + 'static, L: Send + 'static> Prefetch<T, L> {
+    /// As `start`, with items that `produce_all` sends one by one; sending fails once nobody takes them any more.
+    pub(crate) fn producing(
+        waiting: usize,
+        produce_all: impl FnOnce(SyncSender<T>) -> L + Send + 'static,
+    ) -> Prefetch<T, L> {
+        let (taker, received) = sync_channel(waiting);
+        let thread = std::thread::spawn(move || produce_all(taker));
+        Prefetch { received: Some(received), thread: Some(thread), left: None }
+    }
+
+    /// Takes no more items, and returns what the thread leaves; passes its panic on.
+    pub(crate) fn finish(mut self) -> L {
+        self.received = None;
+        self.wait();
+        self.left.take().expect("a thread that has ended left something")
+    }
+}
+
+impl<T, L> Prefetch<T, L> {
+    fn wait(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            self.left = Some(thread.join().unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+    }
+}
+
+impl<T, L> Iterator for Prefetch<T, L> {
     type Item = T;
 
     /// A panic of the thread is passed on: it must not look like the end of the items.
     fn next(&mut self) -> Option<T> {
-        if let Ok(item) = self.received.recv() {
-            return Some(item);
+        let item = self.received.as_ref()?.recv().ok();
+        if item.is_none() {
+            self.wait();
         }
-        self.thread.take()?.join().unwrap_or_else(|panic| resume_unwind(panic));
-        None
+        item
+    }
+}
+
+impl<T, L> Drop for Prefetch<T, L> {
+    fn drop(&mut self) {
+        self.received = None;
+        // Nobody wants the items any more, not even that one could not be produced.
+        self.thread.take().map(JoinHandle::join);
     }
 }
 
@@ -109,8 +145,26 @@ mod tests {
         let mut taken = Prefetch::start(endless, 1);
         assert_eq!(taken.next(), Some(true));
         drop(taken);
-        // Ends when the thread has dropped its end of the channel.
-        assert!(heard.iter().count() < 10);
+        // The thread has ended and dropped its end of the channel: nothing has to be waited for.
+        assert!(heard.try_iter().count() < 10);
+        assert_eq!(heard.try_recv(), Err(std::sync::mpsc::TryRecvError::Disconnected));
+    }
+
+    #[test]
+    fn what_the_thread_leaves_comes_back_whether_or_not_its_items_were_taken() {
+        for taken in [0, 2, 9] {
+            let count = |taker: SyncSender<i32>| (0..5).filter(|number| taker.send(*number).is_ok()).count();
+            let mut numbers = Prefetch::producing(5, count);
+            let seen = numbers.by_ref().take(taken).count();
+            assert_eq!(seen, taken.min(5));
+            assert!((seen..=5).contains(&numbers.finish()), "{taken}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a broken item")]
+    fn nor_is_a_panic_lost_where_no_item_is_taken() {
+        Prefetch::<(), ()>::producing(1, |_| panic!("a broken item")).finish();
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! or the unpacking of a large file. Passes the bytes on unchanged and in order.
 
 use std::io::{self, Read};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::thread::JoinHandle;
+use std::sync::mpsc::SyncSender;
+
+use crate::threads::prefetch::Prefetch;
 
 const BLOCK_BYTES: usize = 512 << 10;
 /// Queued blocks: enough that neither side waits for single steps of the other.
@@ -12,34 +13,32 @@ const BLOCKS_AHEAD: usize = 4;
 /// A source that a thread reads ahead.
 #[derive(Debug)]
 pub(super) struct ReadAhead<R> {
-    blocks: Option<Receiver<io::Result<Vec<u8>>>>,
+    blocks: Prefetch<io::Result<Vec<u8>>, R>,
     block: Vec<u8>,
     at: usize,
-    thread: Option<JoinHandle<R>>,
 }
 
 impl<R: Read + Send + 'static> ReadAhead<R> {
     /// Starts reading `source`.
-    pub(super) fn start(mut source: R) -> ReadAhead<R> {
-        let (sender, blocks) = sync_channel(BLOCKS_AHEAD);
-        let thread = std::thread::spawn(move || {
-            loop {
-                let block = block_of(&mut source);
-                let is_last = !matches!(&block, Ok(block) if !block.is_empty());
-                // The consumer is gone: the rest need not be read.
-                if sender.send(block).is_err() || is_last {
-                    return source;
-                }
-            }
-        });
-        ReadAhead { blocks: Some(blocks), block: Vec::new(), at: 0, thread: Some(thread) }
+    pub(super) fn start(source: R) -> ReadAhead<R> {
+        let blocks = Prefetch::producing(BLOCKS_AHEAD, |taker| read_all(source, &taker));
+        ReadAhead { blocks, block: Vec::new(), at: 0 }
     }
 
     /// The source, after the last block that was read ahead.
-    pub(super) fn into_source(mut self) -> R {
-        self.blocks = None;
-        let thread = self.thread.take().expect("joined once");
-        thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    pub(super) fn into_source(self) -> R {
+        self.blocks.finish()
+    }
+}
+
+/// Sends the blocks of a source up to its end or an error, or until nobody takes them; returns the source.
+fn read_all<R: Read>(mut source: R, taker: &SyncSender<io::Result<Vec<u8>>>) -> R {
+    loop {
+        let block = block_of(&mut source);
+        let is_last = !matches!(&block, Ok(block) if !block.is_empty());
+        if taker.send(block).is_err() || is_last {
+            return source;
+        }
     }
 }
 
@@ -52,8 +51,7 @@ fn block_of(source: &mut impl Read) -> io::Result<Vec<u8>> {
 impl<R> Read for ReadAhead<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.at == self.block.len() {
-            let next = self.blocks.as_ref().and_then(|blocks| blocks.recv().ok());
-            (self.block, self.at) = (next.transpose()?.unwrap_or_default(), 0);
+            (self.block, self.at) = (self.blocks.next().transpose()?.unwrap_or_default(), 0);
         }
         let taken = buffer.len().min(self.block.len() - self.at);
         buffer[..taken].copy_from_slice(&self.block[self.at..self.at + taken]);
