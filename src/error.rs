@@ -54,8 +54,10 @@ Exit codes:
 pub struct Failure {
     /// The exit code of the process.
     pub code: ExitCode,
-    /// What failed, and its causes, outermost first.
-    pub chain: Vec<String>,
+    /// What failed.
+    pub what: String,
+    /// Why, outermost first.
+    pub causes: Vec<String>,
     /// What to change, naming the job-file key.
     pub hint: Option<String>,
     /// True when observers are not notified: another run holds what this one needed and notifies them, or the lake, where what
@@ -66,20 +68,22 @@ pub struct Failure {
 impl Failure {
     /// A failure described by one sentence.
     pub fn new(code: ExitCode, what: impl Into<String>) -> Failure {
-        Failure { code, chain: vec![what.into()], hint: None, is_untold: false }
+        Failure { code, what: what.into(), causes: Vec::new(), hint: None, is_untold: false }
     }
 
     /// A failure caused by an error, with the error's own causes.
     pub fn caused_by(code: ExitCode, what: impl Into<String>, error: &dyn Error) -> Failure {
-        let mut failure = Failure::of_error(code, error);
-        failure.chain.insert(0, what.into());
-        failure
+        Failure { causes: chain(Some(error)), ..Failure::new(code, what) }
     }
 
     /// A failure described by an error and its causes.
     pub fn of_error(code: ExitCode, error: &dyn Error) -> Failure {
-        let chain = std::iter::successors(Some(error), |&error| error.source()).map(ToString::to_string).collect();
-        Failure { code, chain, hint: None, is_untold: false }
+        Failure { causes: chain(error.source()), ..Failure::new(code, error.to_string()) }
+    }
+
+    /// What failed and why, without the hint.
+    pub fn in_one_line(&self) -> String {
+        self.causes.iter().fold(self.what.clone(), |told, cause| format!("{told}: {cause}"))
     }
 
     /// Marks a failure that observers are not notified of.
@@ -102,11 +106,16 @@ impl Failure {
     }
 }
 
+/// An error and its causes, outermost first.
+fn chain(error: Option<&dyn Error>) -> Vec<String> {
+    std::iter::successors(error, |&error| error.source()).map(ToString::to_string).collect()
+}
+
 impl fmt::Display for Failure {
     /// `error: …`, `  caused by: …`, `hint: …`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "error: {}", self.chain[0])?;
-        for cause in &self.chain[1..] {
+        write!(f, "error: {}", self.what)?;
+        for cause in &self.causes {
             write!(f, "\n  caused by: {cause}")?;
         }
         match &self.hint {

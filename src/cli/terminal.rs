@@ -68,7 +68,7 @@ pub(super) fn lost() -> Option<&'static io::Error> {
 /// Prints why the program ends without doing what was requested.
 pub(super) fn complain(failure: &Failure) {
     if look().json {
-        let [what, causes @ ..] = failure.chain.as_slice() else { return };
+        let Failure { what, causes, .. } = failure;
         let mut fields = json!({"exit_code": failure.code as i32});
         if !causes.is_empty() {
             fields["caused_by"] = json!(causes);

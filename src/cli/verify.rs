@@ -38,7 +38,7 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
         match pipeline::verify_signatures(&job, lake, command.date) {
             Ok(proof) => findings.extend(told(proof)),
             // Other findings are reported all the same.
-            Err(failure) if failure.code == ExitCode::Violation => findings.push(failure.chain.join(": ")),
+            Err(failure) if failure.code == ExitCode::Violation => findings.push(failure.in_one_line()),
             Err(failure) => return Err(failure),
         }
     }

@@ -50,7 +50,7 @@ impl Finding {
 
     /// What a night would fail with.
     fn failed(what: impl Into<String>, failure: &Failure) -> Finding {
-        Finding::wrong(what, failure.code, with_hint(failure.chain.join(": "), failure.hint.as_deref()))
+        Finding::wrong(what, failure.code, with_hint(failure.in_one_line(), failure.hint.as_deref()))
     }
 }
 

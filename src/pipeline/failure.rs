@@ -287,7 +287,7 @@ pub(super) fn issue_of(failure: Failure) -> Result<Issue, Failure> {
         ExitCode::Malformed => IssueKind::Malformed,
         _ => return Err(failure),
     };
-    Ok(Issue { kind, what: failure.chain.join(": "), hint: failure.hint })
+    Ok(Issue { kind, what: failure.in_one_line(), hint: failure.hint })
 }
 
 /// A rule file is invalid.
@@ -329,7 +329,7 @@ mod tests {
         let error = reqwest::Identity::from_pem(b"no certificate").unwrap_err();
         let causes = causes::in_one_line(&error);
         let failure = unusable_keys(&SetupError::Http(HttpSetupError::Identity(error)));
-        assert_eq!(failure.chain[1..].join(": "), causes);
+        assert_eq!(failure.causes.join(": "), causes);
     }
 
     #[test]

@@ -72,7 +72,7 @@ impl<'a> RunEvents<'a> {
     pub(super) async fn end(self, result: &Result<NightOutcome, Failure>) {
         let why = match result {
             Ok(outcome) => causes(outcome, TOLD_CAUSES).join("; "),
-            Err(failure) => failure.chain.join(": "),
+            Err(failure) => failure.in_one_line(),
         };
         let (outcome, none) = (result.as_ref().ok(), BreakFigures::default());
         let end = NightEnd {
@@ -192,7 +192,7 @@ async fn send_digest(
     let outcome = result.as_ref().ok();
     let causes = match result {
         Ok(outcome) => causes(outcome, usize::MAX),
-        Err(failure) => vec![failure.chain.join(": ")],
+        Err(failure) => vec![failure.in_one_line()],
     };
     let judged = outcome.filter(|outcome| outcome.manifest.is_judged());
     let digest = Digest {
