@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::runtime::another_thread;
 use super::terminal::{self, Level};
+use crate::causes::in_one_line;
 use crate::error::{ExitCode, Failure};
 use crate::journal::Journal;
 use crate::pipeline::{JournalKeeper, LastWords};
@@ -62,7 +63,8 @@ impl Interrupt {
         }
         match kept {
             Some(Err(error)) => {
-                terminal::tell(Level::Error, format_args!("interrupted; the journal could not be saved: {error}"))
+                let why = in_one_line(&error);
+                terminal::tell(Level::Error, format_args!("interrupted; the journal could not be saved: {why}"));
             }
             _ => terminal::tell(Level::Warn, "interrupted; the journal is kept: run the same command to continue"),
         }

@@ -5,6 +5,8 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::durable::with_path;
+
 /// Held as long as the run lives.
 #[derive(Debug)]
 pub struct LakeLock {
@@ -18,7 +20,7 @@ pub enum LockError {
     #[error("another run holds the lake: {0}")]
     Held(String),
     /// The lock file is not accessible.
-    #[error("the lock file cannot be used: {0}")]
+    #[error("the lock file cannot be used")]
     Io(#[from] io::Error),
 }
 
@@ -26,7 +28,13 @@ impl LakeLock {
     /// Takes the lock at `path`, or fails with the name of its holder; `holder` is written for the next
     /// one to read.
     pub fn take(path: &Path, holder: &str) -> Result<LakeLock, LockError> {
-        let mut file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(path)?;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .truncate(false)
+            .read(true)
+            .write(true)
+            .open(path)
+            .map_err(with_path(path))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(read_holder(&mut file)?)),

@@ -100,8 +100,8 @@ impl From<PartitionError> for Issue {
 impl From<JournalError> for Issue {
     fn from(error: JournalError) -> Issue {
         match error {
-            JournalError::Io { .. } => Issue::storage(error.to_string()),
-            _ => Issue::new(IssueKind::Incomplete, error.to_string()),
+            JournalError::Io { .. } => Issue::storage(in_one_line(&error)),
+            _ => Issue::new(IssueKind::Incomplete, in_one_line(&error)),
         }
     }
 }

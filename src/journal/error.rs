@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
     /// The file system failed.
-    #[error("the journal at `{}`: {source}", path.display())]
+    #[error("the journal cannot use `{}`", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,

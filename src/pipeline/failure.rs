@@ -333,6 +333,18 @@ mod tests {
     }
 
     #[test]
+    fn the_systems_answer_is_told_once_and_with_its_path() {
+        let path = || "some/file".into();
+        let of_journal = JournalError::Io { path: path(), source: of_the_system(28) };
+        let of_store = StoreError::Disk { path: path(), source: of_the_system(28) };
+        for failure in [unjournalled(&of_journal), store_failed(&of_store, "cannot publish")] {
+            let told = failure.in_one_line();
+            assert_eq!(told.matches("(os error 28)").count(), 1, "{told}");
+            assert!(told.contains("`some/file`"), "{told}");
+        }
+    }
+
+    #[test]
     fn what_is_published_is_not_called_damaged_where_reading_it_lacks_room_or_files() {
         for (code, word) in [(24, "`ulimit -n`"), (23, "`fs.file-max`"), (28, "`TMPDIR`"), (122, "`TMPDIR`")] {
             let failure = unread(&io::Error::other(of_the_system(code)), "cannot read");

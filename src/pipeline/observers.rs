@@ -2,6 +2,7 @@
 //! a warning in the log; it does not change the result of the night.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -15,6 +16,7 @@ use super::night_plan::NightPlan;
 use super::outcome::NightOutcome;
 use super::run::Run;
 use super::summary;
+use crate::causes::in_one_line;
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::status::RunStatus;
@@ -82,11 +84,11 @@ impl<'a> RunEvents<'a> {
         };
         self.tell(&self.lineage.end(self.world.clock.now(), &end)).await;
         if let Err(error) = self.lake.put(&self.folder.join(EVENTS)) {
-            tracing::warn!(%error, "the OpenLineage events could not be put beside the manifest");
+            tracing::warn!(error = in_one_line(&error), "the OpenLineage events could not be put beside the manifest");
         }
         let log = self.folder.join(LOG);
         if let Err(error) = write_log(&log, &self.ending(result)).and_then(|()| self.lake.put(&log)) {
-            tracing::warn!(%error, "the log could not be put beside the manifest");
+            tracing::warn!(error = in_one_line(&error), "the log could not be put beside the manifest");
         }
     }
 
@@ -99,10 +101,16 @@ impl<'a> RunEvents<'a> {
 
     async fn tell(&self, event: &Value) {
         if let Err(error) = self.keep(event) {
-            tracing::warn!(%error, "an OpenLineage event could not be written beside the manifest");
+            tracing::warn!(
+                error = in_one_line(&error),
+                "an OpenLineage event could not be written beside the manifest"
+            );
         }
         if let Err(error) = watch::post_event(&self.job.lineage, event, self.world).await {
-            tracing::warn!(%error, "an OpenLineage event could not be sent; `openlineage.url` names where");
+            tracing::warn!(
+                error = in_one_line(&error),
+                "an OpenLineage event could not be sent; `openlineage.url` names where"
+            );
         }
     }
 
@@ -154,10 +162,13 @@ pub async fn tell_night(
         return;
     }
     if let Err(error) = write_metrics(job, world, began_at, result) {
-        tracing::warn!(%error, "the metrics could not be written; `metrics.textfile` names the file");
+        tracing::warn!(
+            error = in_one_line(&error),
+            "the metrics could not be written; `metrics.textfile` names the file"
+        );
     }
     if let Err(error) = send_digest(job, plan, world, result).await {
-        tracing::warn!(error, "the digest could not be sent; `webhook.url` names where");
+        tracing::warn!(error = in_one_line(&*error), "the digest could not be sent; `webhook.url` names where");
     }
 }
 
@@ -187,7 +198,7 @@ async fn send_digest(
     plan: &NightPlan,
     world: &World,
     result: &Result<NightOutcome, Failure>,
-) -> Result<(), String> {
+) -> Result<(), Box<dyn Error>> {
     let Some(webhook) = &job.webhook else { return Ok(()) };
     let outcome = result.as_ref().ok();
     let causes = match result {
@@ -206,8 +217,8 @@ async fn send_digest(
         language: job.report.language,
     };
     let Some(news) = digest.news(recall::<Told>(job, "told").as_ref()) else { return Ok(()) };
-    watch::post_digest(webhook, &digest.body(), world).await.map_err(|error| error.to_string())?;
-    remember(job, "told", &news).map_err(|error| error.to_string())
+    watch::post_digest(webhook, &digest.body(), world).await?;
+    Ok(remember(job, "told", &news)?)
 }
 
 fn causes(outcome: &NightOutcome, most: usize) -> Vec<String> {

@@ -20,7 +20,7 @@ pub enum StoreError {
         why: String,
     },
     /// The work folder failed.
-    #[error("`{}`: {source}", path.display())]
+    #[error("the work folder cannot use `{}`", path.display())]
     Disk {
         /// The file or folder.
         path: PathBuf,

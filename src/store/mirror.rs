@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::index::{Copy, FILE_NAME, Index};
 use super::transfer::STAGED;
 use super::{Cause, Lease, Object, Put, Store, StoreError};
+use crate::causes::in_one_line;
 use crate::durable;
 
 /// Interval at which committed files of a night in progress are uploaded.
@@ -182,9 +183,9 @@ impl Mirror {
             let mut is_told = false;
             // Waits for the end of the night, not until a point in time, so the injected clock is not needed.
             while let Err(mpsc::RecvTimeoutError::Timeout) = stopped.recv_timeout(TAIL_STEP) {
-                if let Err(error) = mirror.put_below(&folders).as_ref() {
+                if let Err(error) = mirror.put_below(&folders) {
                     if !is_told {
-                        tracing::warn!(%error, "the journal could not be put; it is tried again");
+                        tracing::warn!(error = in_one_line(&error), "the journal could not be put; it is tried again");
                     }
                     is_told = true;
                 }

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use chrono::NaiveDate;
 
 use super::finding::Inspection;
+use crate::causes::in_one_line;
 use crate::clock::World;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
@@ -209,7 +210,7 @@ fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspe
             Err(error) => match refusal(&error) {
                 // Answers that cannot be sorted or opened for a reason of the system are not damaged.
                 Some(no) => return Err(with_path(&folder.join(stage))(no)),
-                None => it.find(folder.join(stage), error.to_string()),
+                None => it.find(folder.join(stage), in_one_line(&error)),
             },
         }
     }
