@@ -78,14 +78,13 @@ async fn run_all(
 ) -> Result<ExitCode, Failure> {
     let mut worst = ExitCode::NothingToDo;
     for night in nights {
-        let PlannedNight { job, plan, world } = *night;
-        let began_at = world.clock.now();
+        let began_at = night.world.clock.now();
         let result = run_waiting(*night, command.wait, interrupt).await;
-        pipeline::tell_night(job, plan, world, began_at, &result).await;
+        pipeline::tell_night(*night, began_at, &result).await;
         let outcome = result?;
         let gating = Gating::of(gate, &outcome);
         say(result_line(&outcome, &gating));
-        tell(command.summary, job, &outcome, &gating);
+        tell(command.summary, night.job, &outcome, &gating);
         if let Gating::Exceeded(limit) = &gating {
             terminal::tell(Level::Warn, format_args!("gate: {limit}"));
         }

@@ -31,7 +31,7 @@ pub async fn run_night(
     let PlannedNight { job, plan, world } = night;
     let run = Run::begin(world);
     let held = LockedLake::open(job, plan.date, world, &run.id)?;
-    let events = RunEvents::begin(job, plan, &held.lake, &run, world).await;
+    let events = RunEvents::begin(night, &held.lake, &run).await;
     keeper.keep_words(Some(events.last_words()));
     let result = prepared(night, watcher, keeper, &held, async |work| publish(&work, &run).await).await;
     keeper.keep_words(None);

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::night_plan::NightPlan;
+use super::night_plan::PlannedNight;
 use super::outcome::NightOutcome;
 use super::run::Run;
 use super::summary;
@@ -46,13 +46,8 @@ pub(super) struct RunEvents<'a> {
 
 impl<'a> RunEvents<'a> {
     /// Emits START.
-    pub(super) async fn begin(
-        job: &'a Job,
-        plan: &'a NightPlan,
-        lake: &Lake,
-        run: &'a Run,
-        world: &'a World,
-    ) -> RunEvents<'a> {
+    pub(super) async fn begin(night: PlannedNight<'a>, lake: &Lake, run: &'a Run) -> RunEvents<'a> {
+        let PlannedNight { job, plan, world } = night;
         let lineage = Lineage::new(job, &plan.caller, plan.date, &run.id, run.started_at);
         let folder = lake.run(plan.date, &run.id);
         let events = RunEvents { job, world, lineage, lake: lake.clone(), folder, lines: Mutex::default() };
@@ -151,33 +146,27 @@ fn write_log(path: &Path, ending: &str) -> io::Result<()> {
 
 /// After a night, whatever its result: writes the metrics file and, if there is news, sends a message. `began_at` is
 /// when the program started on this date.
-pub async fn tell_night(
-    job: &Job,
-    plan: &NightPlan,
-    world: &World,
-    began_at: DateTime<Utc>,
-    result: &Result<NightOutcome, Failure>,
-) {
+pub async fn tell_night(night: PlannedNight<'_>, began_at: DateTime<Utc>, result: &Result<NightOutcome, Failure>) {
     if result.as_ref().is_err_and(|failure| failure.is_untold) {
         return;
     }
-    if let Err(error) = write_metrics(job, world, began_at, result) {
+    if let Err(error) = write_metrics(night, began_at, result) {
         tracing::warn!(
             error = in_one_line(&error),
             "the metrics could not be written; `metrics.textfile` names the file"
         );
     }
-    if let Err(error) = send_digest(job, plan, world, result).await {
+    if let Err(error) = send_digest(night, result).await {
         tracing::warn!(error = in_one_line(&*error), "the digest could not be sent; `webhook.url` names where");
     }
 }
 
 fn write_metrics(
-    job: &Job,
-    world: &World,
+    night: PlannedNight<'_>,
     began_at: DateTime<Utc>,
     result: &Result<NightOutcome, Failure>,
 ) -> io::Result<()> {
+    let PlannedNight { job, world, .. } = night;
     let Some(path) = &job.metrics_textfile else { return Ok(()) };
     let mut gauges: Gauges = recall(job, "metrics").unwrap_or_default();
     match result {
@@ -193,12 +182,8 @@ fn write_metrics(
     durable::write_file(path, Path::new(&beside), gauges.render(&job.name).as_bytes())
 }
 
-async fn send_digest(
-    job: &Job,
-    plan: &NightPlan,
-    world: &World,
-    result: &Result<NightOutcome, Failure>,
-) -> Result<(), Box<dyn Error>> {
+async fn send_digest(night: PlannedNight<'_>, result: &Result<NightOutcome, Failure>) -> Result<(), Box<dyn Error>> {
+    let PlannedNight { job, plan, world } = night;
     let Some(webhook) = &job.webhook else { return Ok(()) };
     let outcome = result.as_ref().ok();
     let causes = match result {
