@@ -2,7 +2,6 @@
 //! plan under the lock of the lake. Decides about no call itself.
 
 use std::collections::BTreeSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,14 +13,12 @@ use super::lake_access::{LockedLake, ReadableLake};
 use super::ownership::refuse_foreign;
 use super::run::Run;
 use super::setup::complete_publication;
-use super::signatures::REMEDIES;
 use super::work::JournalKeeper;
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::dataset::partition::{PartitionError, read_rows};
 use crate::dataset::parts;
-use crate::dataset::sha256::{sha256_of, sha256_of_file};
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::extract::keep_certificates;
@@ -31,6 +28,9 @@ use crate::reconcile::Decisions;
 use crate::record::{Break, Record};
 use crate::remedy::{Call, Ended, Facts, Grounds, Performance, Performed, Plan, Source};
 use crate::wechat::pay_v3::PayV3;
+
+/// The journal stage that holds the answers to the calls of approved plans.
+pub(super) const REMEDIES: &str = "remedies";
 
 /// The result of applying a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ fn propose_by_facts(
     let breaks = read_breaks(&path)?;
     let decisions = decisions::since_night(job, &reading.lake, date)?;
     let facts = Facts::read(&reading.lake, from, date, Plan::concerned(&breaks)).map_err(unreadable)?;
-    let breaks_sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
+    let breaks_sha256 = parts::sha256(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
     let job_file = std::path::absolute(job_file).unwrap_or_else(|_| job_file.to_owned());
     let source = Source { job_file: &job_file.to_string_lossy(), date, breaks_sha256: &breaks_sha256 };
     let grounds = Grounds { job, facts: &facts, decisions: &decisions };
@@ -239,7 +239,7 @@ fn refuse_stale(job: &Job, lake: &Lake, plan: &Plan) -> Result<(), Failure> {
     if !path.is_file() {
         return Err(not_published(job, lake, plan.date));
     }
-    let sha256 = digest_of(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
+    let sha256 = parts::sha256(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
     if sha256 == plan.breaks_sha256 {
         return Ok(());
     }
@@ -293,15 +293,6 @@ fn unreadable(error: PartitionError) -> Failure {
     let hint = "`coupon-recon verify` names every file that is damaged";
     let failure = unread(&error, "cannot read what is published");
     if failure.hint.is_some() { failure } else { failure.hinting(hint) }
-}
-
-/// The digest of a partition, over all its parts.
-fn digest_of(first: &Path) -> io::Result<String> {
-    let digests = parts::of(first)?.iter().map(|path| sha256_of_file(path)).collect::<io::Result<Vec<_>>>()?;
-    Ok(match digests.as_slice() {
-        [digest] => digest.clone(),
-        digests => sha256_of(digests.join("\n").as_bytes()),
-    })
 }
 
 #[cfg(test)]

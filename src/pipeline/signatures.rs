@@ -4,6 +4,7 @@
 use chrono::NaiveDate;
 
 use super::failure::disk;
+use super::remedies::REMEDIES;
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::runs::Runs;
@@ -20,8 +21,6 @@ const SIGNED_STAGES: [Stage; 5] =
     [Stage::UserCoupons, Stage::Stocks, Stage::CouponCodes, Stage::Subsidies, Stage::Notifications];
 /// The stage whose answers come from v2.
 const V2_STAGE: Stage = Stage::V2Stocks;
-/// The journal stage that holds the answers to the calls of approved plans.
-pub(super) const REMEDIES: &str = "remedies";
 
 /// The result of verifying signatures.
 #[derive(Debug, Default)]
