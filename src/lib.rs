@@ -12,6 +12,7 @@
 // What knows no job and no network.
 pub mod money;
 pub(crate) mod quantity;
+pub mod sha256;
 pub mod api;
 pub mod stage;
 pub(crate) mod threads;

@@ -10,7 +10,6 @@ use super::rules::unknown_rule;
 use super::run::load_job;
 use super::shell;
 use super::terminal::{self, Level, say};
-use crate::dataset::sha256::sha256_of;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -19,6 +18,7 @@ use crate::pipeline;
 use crate::quantity::{agreeing, counted};
 use crate::reconcile::rules_of;
 use crate::remedy::{ByHand, Plan};
+use crate::sha256::sha256_of;
 
 pub(super) fn run(command: &Typed) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;

@@ -9,12 +9,12 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use super::sha256::sha256_of;
 use super::staged::StagedFile;
 use super::status::{RunStatus, StageStatus};
 use crate::durable;
 use crate::money::Fen;
 use crate::quantity::counted;
+use crate::sha256::sha256_of;
 use crate::stage::Stage;
 
 /// The manifest of a run, in its folder.

@@ -21,7 +21,6 @@ pub mod publish;
 mod properties;
 mod replacement;
 pub mod runs;
-pub mod sha256;
 pub mod staged;
 pub mod status;
 

@@ -7,7 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use super::sha256::{sha256_of, sha256_of_file};
+use crate::sha256::{sha256_of, sha256_of_file};
 
 /// The name of the first part, which every partition has.
 pub const FIRST: &str = "part-0.parquet";

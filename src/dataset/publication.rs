@@ -104,9 +104,9 @@ fn read_intent(path: &Path) -> io::Result<Option<Manifest>> {
 mod tests {
     use super::*;
     use crate::dataset::partition::Provenance;
-    use crate::dataset::sha256::sha256_of_file;
     use crate::dataset::staged::StagedFile;
     use crate::record::{CouponCode, Stock};
+    use crate::sha256::sha256_of_file;
 
     fn date() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()

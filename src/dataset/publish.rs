@@ -150,8 +150,8 @@ impl Staging {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dataset::sha256::sha256_of_file;
     use crate::record::CouponCode;
+    use crate::sha256::sha256_of_file;
 
     fn date() -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, 18).unwrap()

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::parts;
-use super::sha256::sha256_of_file;
+use crate::sha256::sha256_of_file;
 
 /// Stands for a dataset in the entry of a report file.
 pub const REPORTS: &str = "reports";

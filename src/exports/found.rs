@@ -5,11 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
-use sha2::{Digest, Sha256};
 
 use super::error::ExportError;
 use super::hashing::ExportFile;
 use crate::job::PathPattern;
+use crate::sha256::sha256_of;
 
 /// An existing file: its path and its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,8 +33,7 @@ pub(super) fn find(pattern: &PathPattern, date: NaiveDate) -> Result<Vec<Found>,
 /// The bytes of a file, its name and its digest.
 pub(super) fn load(found: &Found) -> Result<(Vec<u8>, ExportFile), ExportError> {
     let bytes = fs::read(&found.path).map_err(|source| refused(&found.path, source))?;
-    let file =
-        ExportFile { name: found.name.clone(), sha256: hex::encode(Sha256::digest(&bytes)), bytes: bytes.len() as u64 };
+    let file = ExportFile { name: found.name.clone(), sha256: sha256_of(&bytes), bytes: bytes.len() as u64 };
     Ok((bytes, file))
 }
 

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-use sha2::{Digest, Sha256};
+use crate::sha256::Sha256;
 
 /// A file that was read, for `inputs_sha256`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,13 +25,13 @@ pub(super) struct Hashing<R> {
 
 impl<R: Read> Hashing<R> {
     pub(super) fn new(inner: R) -> Hashing<R> {
-        Hashing { inner, digest: Sha256::new(), bytes: 0 }
+        Hashing { inner, digest: Sha256::default(), bytes: 0 }
     }
 
     /// The identity of the whole file: reads the rest of it first.
     pub(super) fn finish(mut self, name: &str) -> io::Result<ExportFile> {
         io::copy(&mut self, &mut io::sink())?;
-        Ok(ExportFile { name: name.to_owned(), sha256: hex::encode(self.digest.finalize()), bytes: self.bytes })
+        Ok(ExportFile { name: name.to_owned(), sha256: self.digest.finish(), bytes: self.bytes })
     }
 }
 

@@ -2,8 +2,8 @@
 //! everything in the journal can still be verified. Requests none.
 
 use super::answered::page;
-use crate::dataset::sha256::sha256_of;
 use crate::journal::{Entry, Journal, JournalError};
+use crate::sha256::sha256_of;
 use crate::wechat::pay_v3::{PayV3, certificates};
 
 /// The journal stage that holds the platform certificates of a night.

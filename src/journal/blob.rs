@@ -4,10 +4,9 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
-
 use super::error::{JournalError, io_error};
 use crate::durable;
+use crate::sha256::{Sha256, sha256_of_file};
 use crate::wechat::pay_v3::bills::BillSink;
 
 /// A file being written to the journal. If it is dropped before `keep`, nothing is left that is
@@ -16,7 +15,7 @@ pub struct Blob {
     folder: PathBuf,
     staged: PathBuf,
     file: File,
-    digest: digest::Context,
+    digest: Sha256,
 }
 
 impl Blob {
@@ -24,8 +23,7 @@ impl Blob {
         durable::create_private_folder(folder).map_err(|source| io_error(folder, source))?;
         let staged = folder.join("incoming.staged");
         let file = durable::create(&staged).map_err(|source| io_error(&staged, source))?;
-        let digest = digest::Context::new(&digest::SHA256);
-        Ok(Blob { folder: folder.to_path_buf(), staged, file, digest })
+        Ok(Blob { folder: folder.to_path_buf(), staged, file, digest: Sha256::default() })
     }
 
     /// Makes the file durable under its digest; returns its name.
@@ -33,7 +31,7 @@ impl Blob {
     /// # Errors
     /// The file cannot be synced or renamed.
     pub fn keep(self, extension: &str) -> Result<String, JournalError> {
-        let name = format!("{}.{extension}", hex::encode(self.digest.finish()));
+        let name = format!("{}.{extension}", self.digest.finish());
         let path = self.folder.join(&name);
         self.file.sync_all().map_err(|source| io_error(&path, source))?;
         durable::move_file(&self.staged, &path).map_err(|source| io_error(&path, source))?;
@@ -50,25 +48,9 @@ pub(super) fn is_sound(path: &Path) -> io::Result<bool> {
     if !is_kept || sum.len() != 64 {
         return Ok(false);
     }
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        file => file?,
-    };
-    let mut digest = Digesting(digest::Context::new(&digest::SHA256));
-    io::copy(&mut file, &mut digest)?;
-    Ok(hex::encode(digest.0.finish()) == sum)
-}
-
-struct Digesting(digest::Context);
-
-impl Write for Digesting {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+    match sha256_of_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        actual => Ok(actual? == sum),
     }
 }
 
@@ -89,7 +71,7 @@ impl BillSink for Blob {
     fn restart(&mut self) -> io::Result<()> {
         self.file.set_len(0)?;
         self.file.rewind()?;
-        self.digest = digest::Context::new(&digest::SHA256);
+        self.digest = Sha256::default();
         Ok(())
     }
 }

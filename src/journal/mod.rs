@@ -216,10 +216,9 @@ impl Journal {
     /// # Errors
     /// It cannot be read or moved.
     pub fn set_damaged_aside(&self, stage: &str, name: &str) -> Result<(), JournalError> {
-        let folder = self.generation.join(stage);
-        let path = folder.join("files").join(name);
+        let path = self.place_of(stage, name);
         if path.is_file() && self.kept_file(stage, name)?.is_none() {
-            torn::set_aside(&folder, &path)?;
+            torn::set_aside(&self.generation.join(stage), &path)?;
         }
         Ok(())
     }

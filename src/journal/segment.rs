@@ -24,6 +24,7 @@ use super::error::{JournalError, io_error};
 use super::page::{Entry, Page};
 use super::torn::set_aside;
 use crate::durable;
+use crate::sha256::sha256_of;
 use crate::wechat::Evidence;
 
 static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
@@ -262,8 +263,7 @@ fn is_sound(path: &Path, length: u64, sum: &str) -> std::io::Result<bool> {
 }
 
 fn checksum(bytes: &[u8]) -> String {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
-    hex::encode(&digest.as_ref()[..8])
+    sha256_of(bytes)[..16].to_owned()
 }
 
 #[cfg(test)]

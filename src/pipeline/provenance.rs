@@ -15,13 +15,13 @@ use crate::dataset::lake::Partition;
 use crate::dataset::manifest::ReadPartition;
 use crate::dataset::partition::Provenance;
 use crate::dataset::runs::Runs;
-use crate::dataset::sha256::{sha256_of, sha256_of_file};
 use crate::dataset::staged::digest_of;
 use crate::dataset::{Lake, parts};
 use crate::error::{ExitCode, Failure};
 use crate::job::{Job, RuleSettings};
 use crate::pseudonyms::Pseudonyms;
 use crate::record::{Break, Record};
+use crate::sha256::{sha256_of, sha256_of_file};
 use crate::stage::Stage;
 
 /// The digest over named parts, in order of their names.

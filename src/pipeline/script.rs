@@ -13,7 +13,6 @@ use super::night_plan::PlannedNight;
 use super::run::Run;
 use super::work::{JournalKeeper, Work, prepared};
 use crate::dataset::parts;
-use crate::dataset::sha256::sha256_of_file;
 use crate::dataset::staged::{digest_of, partitions};
 use crate::durable;
 use crate::error::{ExitCode, Failure};
@@ -21,6 +20,7 @@ use crate::extract::{Issue, Watcher};
 use crate::fingerprints::Fingerprints;
 use crate::job::Job;
 use crate::reconcile::{self, Asked, DayFiles, Handover, Script, ScriptResults, Site};
+use crate::sha256::sha256_of_file;
 
 /// A script that was written, and its inputs.
 #[derive(Debug)]

@@ -97,8 +97,8 @@ fn is_published_after(manifest: &Manifest, lake: &Lake, dataset: &str, date: Nai
 mod tests {
     use super::*;
     use crate::dataset::manifest::ReadPartition;
-    use crate::dataset::sha256::sha256_of;
     use crate::record::OrderLine;
+    use crate::sha256::sha256_of;
 
     fn day(day: u32) -> NaiveDate {
         NaiveDate::from_ymd_opt(2026, 11, day).unwrap()

@@ -2,12 +2,12 @@
 
 use chrono::NaiveDate;
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::rules::Rule;
 use super::tables::ResultColumn;
 use crate::contract::ColumnKind::{Date, Integer, Text};
 use crate::money::Fen;
+use crate::sha256::sha256_of;
 
 /// Rules may compare sums: a thousand times the largest amount.
 const LARGEST_SUM: Fen = Fen(Fen::LARGEST.0 * 1000);
@@ -79,7 +79,7 @@ impl Candidate {
         ];
         let values = columns.map(|(name, value)| value.as_deref().filter(|_| rule.has_key(name)).unwrap_or(""));
         let text = [&[rule.id.as_str()], values.as_slice()].concat().join("\n");
-        hex::encode(Sha256::digest(text))[..16].to_owned()
+        sha256_of(text.as_bytes())[..16].to_owned()
     }
 
     /// The first amount out of range: the SQL of a rule may return any number, but differences and the sum

@@ -14,11 +14,11 @@ use super::facts::Facts;
 use super::operation::Operation;
 use super::plan::{Plan, Proposed};
 use crate::dataset::Lake;
-use crate::dataset::sha256::sha256_of;
 use crate::durable;
 use crate::extract::{journal_page, keep_certificates, keep_return};
 use crate::journal::{Entry, Journal, JournalError, Page, StageJournal};
 use crate::reconcile::Decisions;
+use crate::sha256::sha256_of;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::{ApiError, FailureKind, Problem};
 

@@ -359,7 +359,7 @@ fn a_plan_pays_once_for_a_coupon_lists_what_is_left_to_people_and_leaves_closed_
     assert_eq!(plan.impossible[0].reason, "another call of the day pays for the coupon");
     assert_eq!((plan.by_hand.len(), plan.by_hand[0].breaks, plan.by_hand[0].at_risk_fen), (1, 1, Fen(100)));
     let bytes = plan.to_bytes();
-    let approved = Plan::approved(&bytes, &crate::dataset::sha256::sha256_of(&bytes)).unwrap();
+    let approved = Plan::approved(&bytes, &crate::sha256::sha256_of(&bytes)).unwrap();
     assert_eq!(approved, plan, "what is written is what is read");
 }
 

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use coupon_recon::clock::World;
 use coupon_recon::dataset::partition::read_rows;
-use coupon_recon::dataset::sha256::sha256_of;
 use coupon_recon::journal::Journal;
 use coupon_recon::record::{BreakStatus, SubsidyReturn};
+use coupon_recon::sha256::sha256_of;
 use coupon_recon::simulator::generate::Recipe;
 use serde_json::{Value, json};
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 32] = [
+const LAYERS: [&str; 33] = [
     "money",
     "quantity",
+    "sha256",
     "api",
     "stage",
     "threads",

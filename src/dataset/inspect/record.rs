@@ -13,13 +13,13 @@ use crate::clock::World;
 use crate::dataset::manifest::{FootingEntry, MANIFEST_FILE, Manifest};
 use crate::dataset::publication;
 use crate::dataset::runs::Runs;
-use crate::dataset::sha256::sha256_of_file;
 use crate::dataset::staged::{REPORTS, StagedFile, digest_of};
 use crate::dataset::{Lake, parts};
 use crate::durable::{refusal, with_path};
 use crate::journal::audit;
 use crate::quantity::counted;
 use crate::record::{LedgerRow, Record};
+use crate::sha256::sha256_of_file;
 use crate::sorter::Room;
 use crate::stage::Stage;
 

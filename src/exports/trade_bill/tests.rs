@@ -12,6 +12,7 @@ use super::*;
 use crate::job::PathPattern;
 use crate::money::Fen;
 use crate::record::{Payment, Refund};
+use crate::sha256::sha256_of;
 
 const ALL: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,微信退款单号,商户退款单号,退款金额,充值券退款金额,退款类型,退款状态,商品名称,商户数据包,手续费,费率,订单金额,申请退款金额,费率备注";
 const SUCCESS: &str = "交易时间,公众账号ID,商户号,特约商户号,设备号,微信订单号,商户订单号,用户标识,交易类型,交易状态,付款银行,货币种类,应结订单金额,代金券金额,商品名称,商户数据包,手续费,费率,订单金额,费率备注";
@@ -351,7 +352,7 @@ fn local_bills_are_hashed_as_they_lie_there() {
     assert_eq!(bills[0].bill, bills[1].bill);
     let sizes: Vec<_> = bills.iter().map(|bill| bill.file.bytes).collect();
     assert_eq!(sizes, [sample().len() as u64, packed.len() as u64]);
-    assert_eq!(bills[1].file.sha256, hex::encode(<sha2::Sha256 as sha2::Digest>::digest(&packed)));
+    assert_eq!(bills[1].file.sha256, sha256_of(&packed));
     assert_eq!(bills[0].file.name, "20190219_a.csv");
     let missing = read_day("2019-02-20").unwrap_err();
     assert!(matches!(missing, BillError::Missing { .. }), "{missing}");

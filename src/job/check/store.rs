@@ -3,8 +3,6 @@
 
 use std::path::{Path, PathBuf};
 
-use aws_lc_rs::digest;
-
 use super::Checker;
 use super::api::RETRY_DEADLINE;
 use super::given::Given;
@@ -13,6 +11,7 @@ use crate::job::file::{JobSection, StoreSection};
 use crate::job::problem::Place;
 use crate::job::value::{Section, Written};
 use crate::secret::Secret;
+use crate::sha256::sha256_of;
 
 const BUCKETS_ARE_NAMED: &str = "3 to 63 lower-case letters, digits, dots and hyphens";
 
@@ -175,8 +174,8 @@ impl Checker<'_> {
             return None;
         };
         let name = job.name.as_ref().map_or("", |name| name.value.trim());
-        let identity = digest::digest(&digest::SHA256, format!("{lake}\n{name}").as_bytes());
-        Some(cache.join("coupon-recon").join(hex::encode(&identity.as_ref()[..8])))
+        let identity = sha256_of(format!("{lake}\n{name}").as_bytes());
+        Some(cache.join("coupon-recon").join(&identity[..16]))
     }
 
     fn environment(&self, name: &str) -> Option<String> {

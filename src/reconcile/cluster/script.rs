@@ -9,7 +9,6 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType};
 use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use chrono::NaiveDate;
-use sha2::{Digest, Sha256};
 
 use super::super::basis::Basis;
 use super::super::error::{ReconcileError, scratched};
@@ -21,6 +20,7 @@ use super::{CONFIGURATION, SORTED_LEDGER, ledger};
 use crate::contract;
 use crate::dataset::parts;
 use crate::record::{LedgerRow, Record};
+use crate::sha256::sha256_of;
 
 /// The functions of every script.
 const FUNCTIONS: &str = include_str!("script.py");
@@ -70,7 +70,7 @@ pub struct Script {
 impl Script {
     /// The digest that identifies the script, in hexadecimal.
     pub(super) fn sha256(&self) -> String {
-        hex::encode(Sha256::digest(self.text.as_bytes()))
+        sha256_of(self.text.as_bytes())
     }
 }
 

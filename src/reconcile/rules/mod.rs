@@ -13,7 +13,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
-use sha2::{Digest, Sha256};
 
 pub use error::RuleError;
 pub use header::{Input, Key, Rule, Severity};
@@ -22,6 +21,7 @@ pub(super) use reads::Reads;
 pub use wording::Wording;
 
 use crate::job::RuleId;
+use crate::sha256::Sha256;
 
 static BUILT_IN: Dir<'static> = include_dir!("$CARGO_MANIFEST_DIR/jobs/rules");
 
@@ -115,15 +115,15 @@ impl Rules {
 
     /// SHA-256 over every rule and view, in lower-case hexadecimal: `coupon_recon.rules_sha256`.
     pub fn sha256(&self) -> String {
-        let mut digest = Sha256::new();
+        let mut digest = Sha256::default();
         let texts = self.rules.values().map(|rule| (&rule.id, &rule.sql));
         for (name, sql) in texts.chain(self.views.iter().map(|(name, sql)| (name, sql))) {
             digest.update(name.as_bytes());
-            digest.update([0]);
+            digest.update(&[0]);
             digest.update(sql.as_bytes());
-            digest.update([0]);
+            digest.update(&[0]);
         }
-        hex::encode(digest.finalize())
+        digest.finish()
     }
 
     /// Name and SQL of every shared view.
