@@ -1,7 +1,5 @@
 //! Why a plan is not carried out: which call, and what is wrong with it. Decides about no call.
 
-use std::io;
-
 /// A plan that cannot be approved.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
@@ -35,7 +33,4 @@ pub enum PlanError {
         /// What is wrong.
         detail: String,
     },
-    /// The file cannot be read.
-    #[error("cannot read the plan")]
-    Io(#[from] io::Error),
 }
