@@ -9,7 +9,7 @@ use url::{Position, Url};
 
 use crate::clock::World;
 use crate::http::{
-    Cause, Exchange, HttpClient, HttpSetupError, Outgoing, Received, RetryPolicy, TransportError, Verdict,
+    Cause, Exchange, HttpClient, HttpSetupError, Outgoing, Received, RetryPolicy, TransportError, Verdict, may_pass,
 };
 use crate::job::{ApiLimits, LineageSettings, Webhook};
 use crate::secret::Secret;
@@ -139,7 +139,7 @@ impl Exchange for Message {
         let refusal = Refusal { status: received.status, errcode };
         match received.status {
             200..300 if errcode.is_none() => Verdict::Accept(()),
-            429 | 500.. => Verdict::retry(refusal),
+            status if may_pass(status) => Verdict::retry(refusal),
             _ => Verdict::Refuse(refusal),
         }
     }
@@ -161,12 +161,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_receiver_in_trouble_is_asked_again_and_gets_the_json_with_its_key() {
-        let script = Script::serve(vec![Reply::status(503, ""), Reply::status(200, "{\"errcode\":0}")]).await;
-        send(&script, true).await.unwrap();
-        let requests = script.requests();
-        assert_eq!(requests.len(), 2);
-        assert_eq!(requests[1].header("authorization").as_deref(), Some("Bearer bearer-secret"));
-        assert_eq!(requests[1].header("content-type").as_deref(), Some("application/json"));
+        for trouble in [408, 429, 503] {
+            let script = Script::serve(vec![Reply::status(trouble, ""), Reply::status(200, "{\"errcode\":0}")]).await;
+            send(&script, true).await.unwrap();
+            let requests = script.requests();
+            assert_eq!(requests.len(), 2);
+            assert_eq!(requests[1].header("authorization").as_deref(), Some("Bearer bearer-secret"));
+            assert_eq!(requests[1].header("content-type").as_deref(), Some("application/json"));
+        }
     }
 
     #[tokio::test]
