@@ -76,38 +76,55 @@ impl Doubter<'_> {
         let (mut claims, mut spent) = (JoinSide::new(orders.claims.rows()?, 2), JoinSide::new(spent.rows()?, 3));
         coupons.rows()?.each(|row| {
             let coupon = UserCoupon::unpack(&mut row.unpack());
-            let is_used = self.is_used_in_lookback(&coupon);
-            let may_lack_return = self.may_lack_return(&coupon);
-            if !is_used
-                && !may_lack_return
-                && coupon.verified_date == self.date
-                && coupon.associate_out_trade_no.is_none()
-            {
+            if !self.can_be_in_doubt(&coupon) {
                 return Ok(());
             }
-            let (openid, code) = (&*coupon.openid, &*coupon.coupon_code);
             let claims = claims.find(row.beginning(2))?.map(Claim::unpack).filter(|claim| claim.is_paid);
-            let claims = claims.collect::<Vec<_>>();
-            let worth = match is_used {
-                _ if is_outdated(&coupon, &claims) => Worth::Doubtful,
-                true => self.worth_of_association(&coupon, &claims),
-                false if !may_lack_return && coupon.verified_date == self.date => worth_of_any(&coupon, &claims),
-                false if !may_lack_return => Worth::Fine,
-                false if self.was_taken_back(&coupon) => Worth::Doubtful,
-                false => worth_of_unused(&coupon, &claims, spent.find(row.beginning(3))?.next().is_some()),
-            };
-            match worth {
+            let was_spent = || Ok(spent.find(row.beginning(3))?.next().is_some());
+            let (openid, code) = (&*coupon.openid, &*coupon.coupon_code);
+            let mut wait_for =
+                |order: &str, mark| by_order.push(&Jotting { key: &[order], mark, texts: &[openid, code] });
+            match self.worth(&coupon, &claims.collect::<Vec<_>>(), was_spent)? {
                 Worth::Fine => Ok(()),
                 Worth::Doubtful => doubts.add(openid, code),
-                Worth::DoubtfulUnlessPaid(order) => {
-                    by_order.push(&Jotting { key: &[order], mark: UNLESS_PAID, texts: &[openid, code] })
-                }
-                Worth::DoubtfulIfPaid(order) => {
-                    by_order.push(&Jotting { key: &[order], mark: IF_PAID, texts: &[openid, code] })
-                }
+                Worth::DoubtfulUnlessPaid(order) => wait_for(order, UNLESS_PAID),
+                Worth::DoubtfulIfPaid(order) => wait_for(order, IF_PAID),
             }
         })?;
         Ok(by_order)
+    }
+
+    /// Whether the claims on a coupon can matter: not for one that was seen tonight with neither a use nor an association,
+    /// and whose row is complete.
+    fn can_be_in_doubt(&self, coupon: &UserCoupon<Cow<'_, str>>) -> bool {
+        coupon.associate_out_trade_no.is_some()
+            || coupon.verified_date != self.date
+            || self.is_used_in_lookback(coupon)
+            || self.may_lack_return(coupon)
+    }
+
+    /// Whether a listed row can be trusted, given the paid `claims` on its coupon. `was_spent` says whether the last night
+    /// knew it as used or returned.
+    fn worth<'c>(
+        &self,
+        coupon: &'c UserCoupon<Cow<'_, str>>,
+        claims: &[Claim<'_>],
+        was_spent: impl FnOnce() -> io::Result<bool>,
+    ) -> io::Result<Worth<'c>> {
+        if is_outdated(coupon, claims) {
+            return Ok(Worth::Doubtful);
+        }
+        if self.is_used_in_lookback(coupon) {
+            return Ok(self.worth_of_association(coupon, claims));
+        }
+        if !self.may_lack_return(coupon) {
+            let is_of_tonight = coupon.verified_date == self.date;
+            return Ok(if is_of_tonight { worth_of_any(coupon, claims) } else { Worth::Fine });
+        }
+        if self.was_taken_back(coupon) {
+            return Ok(Worth::Doubtful);
+        }
+        Ok(worth_of_unused(coupon, claims, was_spent()?))
     }
 
     /// A use without a time may be of any day.
