@@ -5,6 +5,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use chrono::{DateTime, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
@@ -118,32 +119,21 @@ async fn from_api(night: &Night<'_>, tar_type: TarType) -> Result<Harvest<Bills>
         return Err(Issue::new(IssueKind::Incomplete, "bills by API need `[pay_v3]`"));
     };
     let journal = night.journal.stage(STAGE.as_str())?;
-    let key = night.date.to_string();
-    if !journal.contains(&key) {
+    let asked = AskedBill { night, pay_v3, tar_type, journal, key: night.date.to_string() };
+    if asked.journal.contains(&asked.key) {
+        night.apis.health.answered(Api::PayV3);
+    } else {
         // Lets a task that reads local files start first, so that no answer has to wait for it.
         tokio::task::yield_now().await;
-        fetch(night, pay_v3, &journal, &key, tar_type).await?;
-    } else {
-        night.apis.health.answered(Api::PayV3);
+        asked.fetch().await?;
     }
-    let mut receipt = receipt_of(&journal, &key)?;
-    let mut file = kept(night, &receipt)?;
-    if matches!(file, KeptFile::Damaged) {
-        tracing::warn!("the kept bill of {key} is damaged; it is downloaded again");
-        journal.forget(&key);
-        fetch(night, pay_v3, &journal, &key, tar_type).await?;
-        // It has another name if it is zipped otherwise now.
-        receipt.file.map_or(Ok(()), |damaged| night.journal.set_damaged_aside(STAGE.as_str(), &damaged))?;
-        receipt = receipt_of(&journal, &key)?;
-        file = kept(night, &receipt)?;
-    }
-    let mut harvest = match file {
+    let (receipt, file) = asked.mended().await?;
+    let harvest = match file {
         KeptFile::Nothing => harvest(Bills::default(), &[]),
         KeptFile::File(path) => from_kept(night, path).await?,
         KeptFile::Damaged => return Err(Issue::io(night.lake.root(), &io::Error::other("a kept bill is damaged"))),
     };
-    harvest.inputs = vec![(STAGE.to_string(), receipt.content_digest())];
-    Ok(harvest)
+    Ok(Harvest { inputs: vec![(STAGE.to_string(), receipt.content_digest())], ..harvest })
 }
 
 async fn from_kept(night: &Night<'_>, path: PathBuf) -> Result<Harvest<Bills>, Issue> {
@@ -174,11 +164,6 @@ fn receipt_of(journal: &StageJournal, key: &str) -> Result<Receipt, Issue> {
         .map_err(|error| Issue::violation(format!("the journalled receipt of a bill is not readable: {error}")))
 }
 
-fn kept(night: &Night<'_>, receipt: &Receipt) -> Result<KeptFile, Issue> {
-    let Some(name) = &receipt.file else { return Ok(KeptFile::Nothing) };
-    Ok(night.journal.kept_file(STAGE.as_str(), name)?.map_or(KeptFile::Damaged, KeptFile::File))
-}
-
 /// The place of the bill that the journal of a day says was kept, if it is not there.
 ///
 /// # Errors
@@ -192,45 +177,80 @@ pub fn missing_bill(journal: &Journal, date: NaiveDate) -> Result<Option<PathBuf
     Ok(file.filter(|path| !path.exists()))
 }
 
-async fn fetch(
-    night: &Night<'_>,
-    pay_v3: &PayV3,
-    journal: &StageJournal,
-    key: &str,
+/// The bill that WeChat is asked for.
+struct AskedBill<'n> {
+    night: &'n Night<'n>,
+    pay_v3: &'n PayV3,
     tar_type: TarType,
-) -> Result<(), Issue> {
-    if !night.may_ask(STAGE) {
-        return Err(Issue::not_journalled(1));
-    }
-    require_kept(night)?;
-    night.require_ready(STAGE)?;
-    let receipt = download(night, pay_v3, tar_type).await?;
-    night.apis.health.answered(Api::PayV3);
-    night.watcher.advance(STAGE);
-    let body = serde_json::to_vec(&receipt).map_err(|error| Issue::violation(error.to_string()))?;
-    journal.append(Entry { key: key.to_owned(), pages: vec![receipt_page(night, body)] })?;
-    journal.flush()?;
-    Ok(())
+    journal: Arc<StageJournal>,
+    /// Its key in the journal.
+    key: String,
 }
 
-/// Keeps the bill of the day as it comes; the journal must say so before it counts.
-async fn download(night: &Night<'_>, pay_v3: &PayV3, tar_type: TarType) -> Result<Receipt, Issue> {
-    let standing = night.apis.health.standing(Api::PayV3, STAGE);
-    let retries = night.apis.retries.counter(STAGE);
-    night.watcher.expect(STAGE, 1, &retries);
-    let mut blob = night.journal.blob(STAGE.as_str())?;
-    let download = pay_v3.fetch_trade_bill(night.date, tar_type, &mut blob);
-    match counting_retries(&retries, standing.try_calls(download)).await {
-        Ok(download) => {
-            let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
-            Ok(Receipt { file: Some(file), sha1: Some(download.sha1_hex) })
+impl AskedBill<'_> {
+    /// The kept bill and its receipt. A damaged one is downloaded again, once.
+    async fn mended(&self) -> Result<(Receipt, KeptFile), Issue> {
+        let (receipt, file) = self.kept()?;
+        if !matches!(file, KeptFile::Damaged) {
+            return Ok((receipt, file));
         }
-        // After the ready time, "no statement" means an empty day (design §12).
-        Err(error) if error.kind() == FailureKind::NoStatement => Ok(Receipt { file: None, sha1: None }),
-        Err(error) => {
-            let issue = Issue::from(&error);
-            night.apis.health.failed(Api::PayV3, &issue);
-            Err(issue)
+        tracing::warn!("the kept bill of {} is damaged; it is downloaded again", self.key);
+        self.journal.forget(&self.key);
+        self.fetch().await?;
+        // It has another name if it is zipped otherwise now.
+        receipt.file.map_or(Ok(()), |damaged| self.night.journal.set_damaged_aside(STAGE.as_str(), &damaged))?;
+        self.kept()
+    }
+
+    fn kept(&self) -> Result<(Receipt, KeptFile), Issue> {
+        let receipt = receipt_of(&self.journal, &self.key)?;
+        let file = match &receipt.file {
+            None => KeptFile::Nothing,
+            Some(name) => {
+                let sound = self.night.journal.kept_file(STAGE.as_str(), name)?;
+                sound.map_or(KeptFile::Damaged, KeptFile::File)
+            }
+        };
+        Ok((receipt, file))
+    }
+
+    /// Downloads the bill and journals its receipt.
+    async fn fetch(&self) -> Result<(), Issue> {
+        let night = self.night;
+        if !night.may_ask(STAGE) {
+            return Err(Issue::not_journalled(1));
+        }
+        require_kept(night)?;
+        night.require_ready(STAGE)?;
+        let receipt = self.download().await?;
+        night.apis.health.answered(Api::PayV3);
+        night.watcher.advance(STAGE);
+        let body = serde_json::to_vec(&receipt).map_err(|error| Issue::violation(error.to_string()))?;
+        self.journal.append(Entry { key: self.key.clone(), pages: vec![receipt_page(night, body)] })?;
+        self.journal.flush()?;
+        Ok(())
+    }
+
+    /// Keeps the bill of the day as it comes; the journal must say so before it counts.
+    async fn download(&self) -> Result<Receipt, Issue> {
+        let night = self.night;
+        let standing = night.apis.health.standing(Api::PayV3, STAGE);
+        let retries = night.apis.retries.counter(STAGE);
+        night.watcher.expect(STAGE, 1, &retries);
+        let mut blob = night.journal.blob(STAGE.as_str())?;
+        let download = self.pay_v3.fetch_trade_bill(night.date, self.tar_type, &mut blob);
+        match counting_retries(&retries, standing.try_calls(download)).await {
+            Ok(download) => {
+                let file = blob.keep(if download.is_gzip { "csv.gz" } else { "csv" })?;
+                Ok(Receipt { file: Some(file), sha1: Some(download.sha1_hex) })
+            }
+            // After the ready time, "no statement" means an empty day (design §12).
+            Err(error) if error.kind() == FailureKind::NoStatement => Ok(Receipt { file: None, sha1: None }),
+            Err(error) => {
+                let issue = Issue::from(&error);
+                night.apis.health.failed(Api::PayV3, &issue);
+                Err(issue)
+            }
         }
     }
 }
