@@ -16,7 +16,7 @@ use crate::dataset::{Lake, owner};
 use crate::error::{ExitCode, Failure};
 use crate::job::{BucketSettings, Job};
 use crate::journal::Journal;
-use crate::store::{Holder, Lease, Mirror, Store, StoreError, Tail};
+use crate::store::{Holder, Lease, Mirror, Store, Tail};
 
 /// The lake of a night, locked against other runs until this is dropped.
 #[derive(Debug)]
@@ -33,42 +33,54 @@ pub(super) struct LockedLake {
 impl LockedLake {
     /// Locks the lake of `job` and prepares it for a night of `date`. One of another job is left as it is.
     pub(super) fn open(job: &Job, date: NaiveDate, world: &World, run_id: &str) -> Result<LockedLake, Failure> {
-        let run = HolderRun { run_id, started_at: world.clock.now() };
-        let Some(settings) = &job.bucket else {
-            let lake = Lake::at(&job.lake);
-            refuse_foreign(job, &lake)?;
-            prepare(&lake, job, date)?;
-            let held = LockedLake { _lock: take_lock(&lake, &job.name, &run)?, lake, mirror: None, tail: None };
-            settle(job, &held.lake, |former| held.rename(former, job, &run, world))?;
-            return Ok(held);
+        let run = LockingRun { run_id, started_at: world.clock.now(), world };
+        let mut held = match &job.bucket {
+            None => LockedLake::in_folder(job, date, &run)?,
+            Some(settings) => LockedLake::in_bucket(settings, job, date, &run)?,
         };
-        let unready = |error: StoreError| store_failed(&error, "cannot open the lake");
+        settle(job, &held.lake, |former| held.rename(former, job, &run))?;
+        let tail = |mirror: &Arc<Mirror>| mirror.tail(vec![format!("journal/dt={date}"), "state".to_owned()]);
+        held.tail = held.mirror.as_ref().map(tail);
+        Ok(held)
+    }
+
+    fn in_folder(job: &Job, date: NaiveDate, run: &LockingRun<'_>) -> Result<LockedLake, Failure> {
+        let lake = Lake::at(&job.lake);
+        refuse_foreign(job, &lake)?;
+        prepare(&lake, job, date)?;
+        Ok(LockedLake { _lock: take_lock(&lake, &job.name, run)?, lake, mirror: None, tail: None })
+    }
+
+    fn in_bucket(
+        settings: &BucketSettings,
+        job: &Job,
+        date: NaiveDate,
+        run: &LockingRun<'_>,
+    ) -> Result<LockedLake, Failure> {
         let mirror = Arc::new(open_mirror(settings, &job.lake)?);
         refuse_foreign_bucket(job, &lake_as_shown(job), mirror.store())?;
         let folder = Lake::at(&job.lake);
         prepare(&folder, job, date)?;
-        let lock = take_lock(&folder, &job.name, &run)?;
-        let lease = take_lease(mirror.store(), &job.name, &lock, &run, world)?;
+        let lock = take_lock(&folder, &job.name, run)?;
+        let lease = take_lease(mirror.store(), &job.name, &lock, run)?;
         let scope = Scope::Night { date, from: job.rules.lookback_start(date) };
-        let lake = Lake::in_bucket(Bucket::bring_in(Arc::clone(&mirror), &scope).map_err(unready)?);
+        let bucket = Bucket::bring_in(Arc::clone(&mirror), &scope);
+        let lake = Lake::in_bucket(bucket.map_err(|error| store_failed(&error, "cannot open the lake"))?);
         if let Err(foreign) = refuse_foreign(job, &lake) {
             // A bucket without a mark shows whose it is only now.
             lease.withdraw();
             return Err(foreign);
         }
         mirror.guard(Some(lease));
-        let mut held = LockedLake { lake, mirror: Some(Arc::clone(&mirror)), tail: None, _lock: lock };
-        settle(job, &held.lake, |former| held.rename(former, job, &run, world))?;
-        held.tail = Some(mirror.tail(vec![format!("journal/dt={date}"), "state".to_owned()]));
-        Ok(held)
+        Ok(LockedLake { lake, mirror: Some(mirror), tail: None, _lock: lock })
     }
 
     /// Takes the lake over from the former name of the job, under the lock of that name too: what its last run began to publish
     /// is completed first.
-    fn rename(&self, former: &str, job: &Job, run: &HolderRun<'_>, world: &World) -> Result<(), Failure> {
+    fn rename(&self, former: &str, job: &Job, run: &LockingRun<'_>) -> Result<(), Failure> {
         let lock = take_lock(&self.lake, former, run)?;
         let store = self.mirror.as_ref().map(|mirror| mirror.store());
-        let lease = store.map(|store| take_lease(store, former, &lock, run, world)).transpose()?;
+        let lease = store.map(|store| take_lease(store, former, &lock, run)).transpose()?;
         let owner = owner::of(&self.lake, &job.name).map_err(|error| disk(&error, "cannot see whose the lake is"))?;
         if owner.as_deref() != Some(former) {
             // Meanwhile another job has taken it over.
@@ -134,13 +146,14 @@ fn open_mirror(settings: &BucketSettings, folder: &Path) -> Result<Mirror, Failu
 }
 
 /// The run that takes a lock.
-struct HolderRun<'r> {
+struct LockingRun<'r> {
     run_id: &'r str,
     started_at: DateTime<Utc>,
+    world: &'r World,
 }
 
 /// Takes the kernel lock of lake and job, and records its holder for whoever finds it locked.
-fn take_lock(lake: &Lake, job: &str, run: &HolderRun<'_>) -> Result<LakeLock, Failure> {
+fn take_lock(lake: &Lake, job: &str, run: &LockingRun<'_>) -> Result<LakeLock, Failure> {
     let path = lake.state(&format!("{job}.lock"));
     LakeLock::take(&path, &told(run)).map_err(|error| match &error {
         LockError::Held(_) => Failure::new(ExitCode::TryLater, error.to_string())
@@ -151,23 +164,17 @@ fn take_lock(lake: &Lake, job: &str, run: &HolderRun<'_>) -> Result<LakeLock, Fa
 }
 
 /// Takes the lease of bucket and job.
-fn take_lease(
-    store: &Arc<Store>,
-    job: &str,
-    lock: &LakeLock,
-    run: &HolderRun<'_>,
-    world: &World,
-) -> Result<Lease, Failure> {
+fn take_lease(store: &Arc<Store>, job: &str, lock: &LakeLock, run: &LockingRun<'_>) -> Result<Lease, Failure> {
     let holder = Holder {
         told: format!("{} on {}", told(run), machine()),
         run_id: run.run_id.to_owned(),
         kernel_lock: lock.identity(),
     };
-    Lease::take(store, &format!("state/{job}.lock"), holder, world)
+    Lease::take(store, &format!("state/{job}.lock"), holder, run.world)
         .map_err(|error| store_failed(&error, "cannot open the lake"))
 }
 
-fn told(HolderRun { run_id, started_at }: &HolderRun<'_>) -> String {
+fn told(LockingRun { run_id, started_at, .. }: &LockingRun<'_>) -> String {
     format!("process {} since {} (run {run_id})", std::process::id(), started_at.format("%Y-%m-%d %H:%M:%SZ"))
 }
 
