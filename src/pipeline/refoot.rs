@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use super::entries::footing_entry;
 use super::failure::{self, disk, temporary};
 use super::staleness::missed;
+use super::work::published_before;
 use crate::causes::in_one_line;
 use crate::contract;
 use crate::dataset::Lake;
@@ -82,16 +83,12 @@ fn filled_in(lake: &Lake, manifest: &Manifest) -> io::Result<Option<NaiveDate>> 
 /// The partitions that the ledger of `manifest` was made from, as far as they are published.
 fn published_files(lake: &Lake, manifest: &Manifest) -> io::Result<DayFiles> {
     let date = manifest.business_date;
-    let mut files = DayFiles::new(date);
-    for contract in contract::all() {
-        let path = lake.partition(&contract.name, date);
-        let was_staged = manifest.stages.iter().any(|stage| stage.rows.contains_key(&contract.name));
-        if was_staged && path.is_file() {
-            files.day.insert(contract.name.clone(), path);
+    let mut files = published_before(lake, date)?;
+    for dataset in manifest.stages.iter().flat_map(|stage| stage.rows.keys()) {
+        let path = lake.partition(dataset, date);
+        if contract::find(dataset).is_some() && path.is_file() {
+            files.day.insert(dataset.clone(), path);
         }
-        let earlier = lake.partitions(&contract.name, NaiveDate::MIN, date)?;
-        let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
-        files.history.insert(contract.name.clone(), earlier);
     }
     Ok(files)
 }

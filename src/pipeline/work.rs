@@ -1,6 +1,7 @@
 //! The working part of a night: opens what it needs, runs all source stages and stages their rows. Neither matches nor
 //! publishes.
 
+use std::io;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -131,15 +132,10 @@ impl Work<'_> {
 
     /// The day's staged files, and every published day before it.
     pub(super) fn day_files(&self, staged: &[StagedFile]) -> Result<DayFiles, Failure> {
-        let mut files = DayFiles::new(self.plan.date);
+        let files = published_before(self.lake, self.plan.date);
+        let mut files = files.map_err(|error| disk(&error, "cannot list published partitions"))?;
         for file in staged.iter().filter(|file| !file.is_report()) {
             files.day.insert(file.dataset.clone(), self.staging.partition(&file.dataset));
-        }
-        for contract in contract::all() {
-            let earlier = self.lake.partitions(&contract.name, NaiveDate::MIN, self.plan.date);
-            let earlier = earlier.map_err(|error| disk(&error, "cannot list published partitions"))?;
-            let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
-            files.history.insert(contract.name.clone(), earlier);
         }
         self.mark_partial(&mut files)?;
         Ok(files)
@@ -159,6 +155,17 @@ impl Work<'_> {
         }
         Ok(())
     }
+}
+
+/// The files of `date` without its own: every published day before it.
+pub(super) fn published_before(lake: &Lake, date: NaiveDate) -> io::Result<DayFiles> {
+    let mut files = DayFiles::new(date);
+    for contract in contract::all() {
+        let earlier = lake.partitions(&contract.name, NaiveDate::MIN, date)?;
+        let earlier = earlier.into_iter().map(|partition| (partition.date, partition.path)).collect();
+        files.history.insert(contract.name.clone(), earlier);
+    }
+    Ok(files)
 }
 
 /// Checks that the rules in force can be evaluated, and returns their digest.
