@@ -148,6 +148,11 @@ pub(super) fn unpublished(error: &io::Error) -> Failure {
     refused(Some(error), "cannot publish", error, "the next run first completes what was begun")
 }
 
+/// A journal that cannot be read.
+pub(super) fn unreadable_journal(error: &JournalError) -> Failure {
+    Failure::caused_by(ExitCode::Violation, "cannot read the journal", error)
+}
+
 /// The journal could not be written.
 pub(super) fn unjournalled(error: &JournalError) -> Failure {
     unkept(error, "cannot write the journal; nothing was published")

@@ -3,7 +3,7 @@
 
 use chrono::NaiveDate;
 
-use super::failure::disk;
+use super::failure::{disk, unreadable_journal};
 use super::remedies::REMEDIES;
 use crate::clock::World;
 use crate::dataset::Lake;
@@ -46,19 +46,15 @@ pub fn verify_signatures(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Proo
     }
     let runs = Runs::read(lake, date).map_err(|error| disk(&error, "cannot read the manifests"))?;
     let journal = Journal::replay(&lake.journal(date), runs.generation(), World::real());
-    let journal = journal.map_err(|error| unreadable(&error))?;
+    let journal = journal.map_err(|error| unreadable_journal(&error))?;
     let mut proof = Proof::default();
     if let Some(settings) = &job.pay_v3 {
         check_pay_v3(settings, &journal, &mut proof)?;
     }
     if let Some(settings) = &job.pay_v2 {
-        check_pay_v2(settings, &journal, &mut proof).map_err(|error| unreadable(&error))?;
+        check_pay_v2(settings, &journal, &mut proof).map_err(|error| unreadable_journal(&error))?;
     }
     Ok(proof)
-}
-
-fn unreadable(error: &JournalError) -> Failure {
-    Failure::caused_by(ExitCode::Violation, "cannot read the journal", error)
 }
 
 fn check_pay_v3(settings: &PayV3Settings, journal: &Journal, proof: &mut Proof) -> Result<(), Failure> {
@@ -68,10 +64,10 @@ fn check_pay_v3(settings: &PayV3Settings, journal: &Journal, proof: &mut Proof) 
         // A certificate that cannot be decrypted shows below, as signatures that cannot be verified.
         let _ = keyring.learn_certificates(&page.body);
     };
-    each_page(journal, CERTIFICATES, learn).map_err(|error| unreadable(&error))?;
+    each_page(journal, CERTIFICATES, learn).map_err(|error| unreadable_journal(&error))?;
     for stage in SIGNED_STAGES.iter().map(|stage| stage.as_str()).chain([REMEDIES]) {
         each_page(journal, stage, |key, page| check(&keyring, stage, key, page, proof))
-            .map_err(|error| unreadable(&error))?;
+            .map_err(|error| unreadable_journal(&error))?;
     }
     Ok(())
 }
