@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use serde::{Serialize, Serializer};
+
 use crate::api::Api;
 
 /// A stage, in the order of the design.
@@ -148,6 +150,12 @@ impl Stage {
             Stage::V2Stocks => Some(Api::PayV2),
             Stage::Orders | Stage::SubsidyLedger | Stage::Roster | Stage::Reconcile | Stage::Report => None,
         }
+    }
+}
+
+impl Serialize for Stage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
     }
 }
 

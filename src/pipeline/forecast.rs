@@ -48,8 +48,8 @@ pub struct NightForecast {
 /// What one stage would do.
 #[derive(Debug, Serialize)]
 pub struct StageOutlook {
-    /// Name of the stage.
-    pub stage: &'static str,
+    /// The stage.
+    pub stage: Stage,
     /// Calls, approximately.
     pub calls: u64,
     /// Requests that the journal has already answered.
@@ -129,7 +129,7 @@ fn outlook(job: &Job, lake: &Lake, plan: &NightPlan, stage: Stage, told: Option<
     let calls = if asks { calls } else { 0 };
     let issue = told.and_then(|it| it.issue.as_ref());
     StageOutlook {
-        stage: stage.as_str(),
+        stage,
         calls,
         journalled: told.map_or(0, |it| it.journalled),
         seconds_at_rate_limit: told.and_then(|it| job.limits_of(it.api?)).map_or(0, |it| seconds_of(calls, it)),
@@ -143,7 +143,7 @@ fn outlook(job: &Job, lake: &Lake, plan: &NightPlan, stage: Stage, told: Option<
 /// Seconds for a night: the stages of one API share its rate, and the APIs are called concurrently.
 fn seconds(job: &Job, stages: &[StageOutlook], told: &BTreeMap<Stage, StageForecast>) -> u64 {
     let of_api = |api: Api| {
-        let asked = |it: &StageOutlook| told.get(&Stage::find(it.stage)?)?.api;
+        let asked = |it: &StageOutlook| told.get(&it.stage)?.api;
         let mine = stages.iter().filter(|it| asked(it) == Some(api));
         job.limits_of(api).map_or(0, |limits| seconds_of(mine.map(|it| it.calls).sum(), limits))
     };
