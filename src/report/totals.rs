@@ -21,7 +21,9 @@ impl Totals {
         self.rows += 1;
         for (sum, cell) in self.sums.iter_mut().zip(cells) {
             match cell {
-                Cell::Yuan(Some(Fen(value))) | Cell::Count(Some(value)) => *sum += value,
+                Cell::Yuan(Some(Fen(value))) | Cell::Count(Some(value)) => {
+                    *sum = sum.checked_add(*value).expect("a total within 64 bits (`Fen::LARGEST`)");
+                }
                 _ => {}
             }
         }
