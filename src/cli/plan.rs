@@ -6,7 +6,7 @@ use std::io;
 use std::path::Path;
 
 use super::arguments::Plan as Typed;
-use super::rules::unknown_rule;
+use super::rules::{unknown_rule, unreadable_rules};
 use super::run::load_job;
 use super::shell;
 use super::terminal::{self, Level, say};
@@ -35,8 +35,7 @@ pub(super) fn run(command: &Typed) -> Result<ExitCode, Failure> {
 
 /// The named rules, after checking that they exist.
 fn named(job: &Job, ids: &[String]) -> Result<BTreeSet<String>, Failure> {
-    let rules = rules_of(job)
-        .map_err(|error| Failure::caused_by(ExitCode::Usage, "the rules of the job cannot be read", &error))?;
+    let rules = rules_of(job).map_err(|error| unreadable_rules(&error))?;
     match ids.iter().find(|id| rules.find(id).is_none()) {
         Some(id) => Err(unknown_rule(&rules, id)),
         None => Ok(ids.iter().cloned().collect()),

@@ -29,6 +29,11 @@ fn show(id: &str) -> Result<ExitCode, Failure> {
     Ok(ExitCode::Complete)
 }
 
+/// The rules of a job whose files are wrong.
+pub(super) fn unreadable_rules(error: &ReconcileError) -> Failure {
+    Failure::caused_by(ExitCode::Usage, "the rules of the job cannot be read", error)
+}
+
 /// An unknown rule, with the most similar name.
 pub(super) fn unknown_rule(rules: &Rules, id: &str) -> Failure {
     let nearest = rules.nearest(id).map_or_else(String::new, |rule| format!("did you mean `{}`? ", rule.id));

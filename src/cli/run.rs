@@ -13,7 +13,7 @@ use super::arguments::{Engine, Run};
 use super::forecast;
 use super::interrupt::Interrupt;
 use super::outcome::{Gating, result_line, tell, worse};
-use super::rules::unknown_rule;
+use super::rules::{unknown_rule, unreadable_rules};
 use super::script;
 use super::terminal::{self, Level, say, watcher};
 use super::wait::{Attempt, until_ready};
@@ -218,8 +218,7 @@ fn choose(job: &mut Job, engine: Engine, is_scripted: bool) -> Result<(), Failur
 /// Parses a gate expression. A rule that the job cannot have would never trigger.
 pub(super) fn parse_gate(text: &str, job: &Job) -> Result<Gate, Failure> {
     let gate = Gate::parse(text).map_err(|error| Failure::new(ExitCode::Usage, format!("--fail-on: {error}")))?;
-    let rules = Rules::load(&job.rules.folders)
-        .map_err(|error| Failure::caused_by(ExitCode::Usage, "the rules of the job cannot be read", &error))?;
+    let rules = Rules::load(&job.rules.folders).map_err(|error| unreadable_rules(&error.into()))?;
     let unknown = gate.rules().find(|id| rules.find(id).is_none()).map(|id| unknown_rule(&rules, id));
     unknown.map_or(Ok(gate), Err)
 }

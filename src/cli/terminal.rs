@@ -83,7 +83,8 @@ pub(super) fn complain(failure: &Failure) {
 
 /// Prints a line that is not a result.
 pub(super) fn tell(level: Level, text: impl Display) {
-    tell_with(level, &text.to_string(), json!({}), &text.to_string());
+    let text = text.to_string();
+    tell_with(level, &text, json!({}), &text);
 }
 
 /// The same with fields for collectors; people get `text`, which may have several lines.

@@ -17,6 +17,7 @@ use crate::clock::business_date_of;
 use crate::exports::ExportError;
 use crate::exports::notifications::{CallbackKeys, Notifications, read};
 use crate::journal::StageJournal;
+use crate::quantity::{agreeing, counted};
 use crate::record::CouponEvent;
 use crate::stage::Stage;
 use crate::wechat::Request;
@@ -56,10 +57,10 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vec<CouponEvent>>, Iss
 
 /// These callbacks are certainly from WeChat: most likely the APIv3 key is wrong.
 fn sealed_letters(count: usize, date: NaiveDate, keyring: &Keyring) -> String {
-    let (callbacks, are) = if count == 1 { ("callback", "is") } else { ("callbacks", "are") };
+    let (callbacks, are) = (counted(count, "callback", "callbacks"), agreeing(&count, "is", "are"));
     let hint = keyring.api_v3_key_origin().spell("`pay_v3.api_v3_key_env`");
     format!(
-        "{count} {callbacks} of {date} {are} signed by WeChat Pay but cannot be opened: {hint} must name the APIv3 key that was set when they arrived"
+        "{callbacks} of {date} {are} signed by WeChat Pay but cannot be opened: {hint} must name the APIv3 key that was set when they arrived"
     )
 }
 
