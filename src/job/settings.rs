@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{NaiveDate, NaiveTime};
+use serde_json::Value;
 use url::Url;
 
 use super::bucket::BucketSettings;
@@ -76,7 +77,7 @@ pub struct Job {
     pub webhook: Option<Webhook>,
     /// The job as written, as canonical JSON without secrets, hosts and timeouts: part of
     /// `inputs_sha256`. Writing a default explicitly changes the text and thus the fingerprint.
-    pub fingerprint: String,
+    pub fingerprint: Value,
     /// Warnings: what is allowed but unwise, such as key files that others can read.
     pub warnings: Vec<String>,
     /// Folders and files of the merchant that the job file names.

@@ -148,7 +148,7 @@ impl<'a> StageRecorder<'a> {
 
     fn provenance(&self, stage: Stage, parts: &BTreeMap<String, String>) -> Provenance {
         let mut parts = parts.clone();
-        parts.insert("job".to_owned(), self.night.job.fingerprint.clone());
+        parts.insert("job".to_owned(), self.night.job.fingerprint.to_string());
         parts.insert("stage".to_owned(), stage.to_string());
         let rules_sha256 = self.rules_sha256.to_owned();
         Provenance { rules_sha256, inputs_sha256: digest_parts(&parts), is_partial: false }

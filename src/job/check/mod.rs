@@ -91,7 +91,7 @@ impl<'a> Checker<'a> {
             lineage: self.lineage(value(&file.openlineage)),
             metrics_textfile: value(&file.metrics).and_then(|section| self.textfile(section)),
             webhook: value(&file.webhook).and_then(|section| self.webhook(section)),
-            fingerprint: file.fingerprint().to_string(),
+            fingerprint: file.fingerprint(),
             warnings: Vec::new(),
             merchant_paths: Vec::new(),
             // Last, because without these three there is no job; everything else has been checked by now.

@@ -9,7 +9,7 @@ use crate::job::value::{Key, Kind, Need, Section};
 #[test]
 fn the_fingerprint_follows_results_and_nothing_else() {
     let fixture = Fixture::new();
-    let of = |text: &str| fixture.load(text).unwrap_or_else(|problems| panic!("{problems}")).fingerprint;
+    let of = |text: &str| fixture.load(text).unwrap_or_else(|problems| panic!("{problems}")).fingerprint.to_string();
     let usual = of(NIGHTLY);
     for quiet in ["rate_per_second = 100", "concurrency = 32", "timeout_seconds = 30", "ready_at = \"10:00\""] {
         assert_eq!(of(&NIGHTLY.replacen(quiet, "", 1)), usual, "{quiet}");
