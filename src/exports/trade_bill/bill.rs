@@ -27,6 +27,9 @@ pub struct TradeBill {
     pub trailer: Option<Trailer>,
 }
 
+/// Takes the rows of a bill, each with its line.
+pub type TakeEntry<'t> = dyn FnMut(Entry<'_>, u64) -> io::Result<()> + 't;
+
 /// Parses a bill from `reader`, gzipped or plain; `file_name` is for messages. Its rows go to `take` in file
 /// order and only count once the whole bill is found valid.
 ///
@@ -36,7 +39,7 @@ pub fn read(
     reader: impl Read,
     file_name: &str,
     date: NaiveDate,
-    take: &mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
+    take: &mut TakeEntry<'_>,
 ) -> Result<TradeBill, BillError> {
     let mut lines = Lines::new(reader, file_name)?;
     let mut line = Line::default();
@@ -62,7 +65,7 @@ pub fn read(
 struct Details<'f> {
     file: &'f str,
     date: NaiveDate,
-    take: &'f mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
+    take: &'f mut TakeEntry<'f>,
     bill: TradeBill,
     totals: Totals,
     first_day: Option<NaiveDate>,
@@ -70,7 +73,7 @@ struct Details<'f> {
 }
 
 impl<'f> Details<'f> {
-    fn new(file: &'f str, date: NaiveDate, take: &'f mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>) -> Details<'f> {
+    fn new(file: &'f str, date: NaiveDate, take: &'f mut TakeEntry<'f>) -> Details<'f> {
         let (bill, totals) = (TradeBill::default(), Totals::default());
         Details { file, date, take, bill, totals, first_day: None, of_date: false }
     }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use chrono::NaiveDate;
 
-use super::bill::{TradeBill, read};
+use super::bill::{TakeEntry, TradeBill, read};
 use super::error::BillError;
 use super::read_ahead::ReadAhead;
 use super::row::Entry;
@@ -29,22 +29,13 @@ pub struct LocalBill {
 }
 
 /// Reads the local bills of a business date, in order of file names; their rows go to `take`.
-pub fn read_local(
-    path: &PathPattern,
-    date: NaiveDate,
-    take: &mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
-) -> Result<Vec<LocalBill>, BillError> {
+pub fn read_local(path: &PathPattern, date: NaiveDate, take: &mut TakeEntry<'_>) -> Result<Vec<LocalBill>, BillError> {
     let files = found::find(path, date).map_err(|error| bill_error(error, path.name_of(date)))?;
     files.iter().map(|Found { path, name }| read_file(path, name, date, take)).collect()
 }
 
 /// Reads a bill from a file, reading its bytes ahead.
-pub fn read_file(
-    path: &Path,
-    name: &str,
-    date: NaiveDate,
-    take: &mut dyn FnMut(Entry<'_>, u64) -> io::Result<()>,
-) -> Result<LocalBill, BillError> {
+pub fn read_file(path: &Path, name: &str, date: NaiveDate, take: &mut TakeEntry<'_>) -> Result<LocalBill, BillError> {
     let damaged = |source| BillError::Read { file: name.to_owned(), source };
     let file = Hashing::new(File::open(path).map_err(damaged)?);
     let mut bytes = ReadAhead::start(Unpacked::detect(file).map_err(damaged)?);
@@ -77,6 +68,6 @@ fn bill_error(error: ExportError, file: String) -> BillError {
     match error {
         ExportError::Missing { path } => BillError::Missing { path },
         ExportError::Read { source, .. } => BillError::Read { file, source },
-        other => BillError::Read { file, source: io::Error::other(other.to_string()) },
+        other => BillError::Read { file, source: io::Error::other(other) },
     }
 }

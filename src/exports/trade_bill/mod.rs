@@ -11,7 +11,7 @@ mod row;
 mod trailer;
 mod unpacked;
 
-pub use bill::{TradeBill, read};
+pub use bill::{TakeEntry, TradeBill, read};
 pub use error::BillError;
 pub use local::{LocalBill, find_rows, read_file, read_local};
 pub use row::Entry;
