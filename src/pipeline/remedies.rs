@@ -26,7 +26,7 @@ use crate::job::{Job, PayV3Settings};
 use crate::journal::{Journal, Mode};
 use crate::reconcile::Decisions;
 use crate::record::{Break, Record};
-use crate::remedy::{Call, Ended, Facts, Grounds, Performance, Performed, Plan, Source};
+use crate::remedy::{Call, Ended, Facts, Grounds, Latest, Performance, Performed, Plan, Source};
 use crate::wechat::pay_v3::PayV3;
 
 /// The journal stage that holds the answers to the calls of approved plans.
@@ -106,7 +106,7 @@ pub async fn apply(
     complete_publication(&held.lake, &job.name)?;
     refuse_stale(job, &held.lake, plan)?;
     refuse_unproposed(job, plan)?;
-    let latest = Latest::read(job, &held.lake, plan)?;
+    let latest = LatestDay::read(job, &held.lake, plan)?;
     let client = PayV3::new(settings, world.clone()).map_err(|error| unusable_keys(&error))?;
     let journal = open_journal(&held, plan.date, world)?;
     keeper.keep(&journal);
@@ -121,11 +121,7 @@ pub async fn apply(
         job: &job.name,
         marks: &marks,
         asked_day,
-        last_day: latest.day,
-        facts: &latest.proposal.facts,
-        latest: &latest.proposal.plan.proposed(),
-        open: &latest.open,
-        decisions: &latest.proposal.decisions,
+        latest: latest.as_told(),
     };
     carry_out(&performance, plan, tell).await
 }
@@ -150,19 +146,24 @@ async fn carry_out(
 }
 
 /// What the day that was published last says: only by that may a call be made.
-struct Latest {
+struct LatestDay {
     day: NaiveDate,
     /// The breaks that are open.
     open: BTreeSet<String>,
     proposal: Proposal,
 }
 
-impl Latest {
-    fn read(job: &Job, lake: &Lake, plan: &Plan) -> Result<Latest, Failure> {
+impl LatestDay {
+    fn read(job: &Job, lake: &Lake, plan: &Plan) -> Result<LatestDay, Failure> {
         let day = last_day(lake, plan.date)?;
         let open = open_breaks(job, day)?;
         let proposal = propose_by_facts(job, Path::new(&plan.job_file), day, &BTreeSet::new())?;
-        Ok(Latest { day, open, proposal })
+        Ok(LatestDay { day, open, proposal })
+    }
+
+    fn as_told(&self) -> Latest<'_> {
+        let Proposal { plan, facts, decisions } = &self.proposal;
+        Latest { day: self.day, facts, proposed: plan.proposed(), open: &self.open, decisions }
     }
 }
 

@@ -16,5 +16,5 @@ mod tests;
 pub use call::Call;
 pub use error::PlanError;
 pub use facts::Facts;
-pub use performance::{Ended, Performance, Performed};
+pub use performance::{Ended, Latest, Performance, Performed};
 pub use plan::{ByHand, Grounds, Impossible, Plan, Proposed, Source};

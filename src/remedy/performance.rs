@@ -74,16 +74,36 @@ pub struct Performance<'a> {
     pub marks: &'a Path,
     /// The last day whose night has asked, be it published or not: what it was answered is older than the calls.
     pub asked_day: NaiveDate,
-    /// The day that was published last.
-    pub last_day: NaiveDate,
-    /// The facts of that day.
+    /// What the calls are judged by.
+    pub latest: Latest<'a>,
+}
+
+/// What the day that was published last says.
+#[derive(Debug)]
+pub struct Latest<'a> {
+    /// The day.
+    pub day: NaiveDate,
+    /// Its facts.
     pub facts: &'a Facts,
-    /// What the latest published day proposes under today's job: any other call is outdated.
-    pub latest: &'a Proposed<'a>,
-    /// The breaks that are open on the latest published day.
+    /// What it proposes under today's job: any other call is outdated.
+    pub proposed: Proposed<'a>,
+    /// The breaks that are open on it.
     pub open: &'a BTreeSet<String>,
     /// The current decisions about them.
     pub decisions: &'a Decisions,
+}
+
+impl Latest<'_> {
+    /// Why a call is not needed any more, if that is so.
+    fn speaks_against(&self, call: &Call) -> Option<Performed> {
+        if !self.open.contains(&call.break_id) {
+            return Some(Performed::Settled);
+        }
+        if let Some(decision) = self.decisions.find_in_force(&call.break_id, self.day) {
+            return Some(Performed::Decided(decision.to_string()));
+        }
+        (!self.proposed.has(call)).then_some(Performed::Overtaken)
+    }
 }
 
 impl Performance<'_> {
@@ -131,14 +151,8 @@ impl Performance<'_> {
             }
             return Ok(Some(said.map_or_else(Performed::Odd, Performed::Before)));
         }
-        if !self.open.contains(&call.break_id) {
-            return Ok(Some(Performed::Settled));
-        }
-        if let Some(decision) = self.decisions.find_in_force(&call.break_id, self.last_day) {
-            return Ok(Some(Performed::Decided(decision.to_string())));
-        }
-        if !self.latest.has(call) {
-            return Ok(Some(Performed::Overtaken));
+        if let Some(performed) = self.latest.speaks_against(call) {
+            return Ok(Some(performed));
         }
         let was_sent = !operation.endpoint().is_repeatable()
             && self.was_sent(call, operation).map_err(|source| io_error(self.marks, source))?;
@@ -149,7 +163,7 @@ impl Performance<'_> {
     /// effect is unknown.
     fn was_sent(&self, call: &Call, operation: &Operation) -> io::Result<bool> {
         let (stock_id, coupon_code) = operation.coupon();
-        let verified = self.facts.verified_date(stock_id, coupon_code);
+        let verified = self.latest.facts.verified_date(stock_id, coupon_code);
         for folder in fs::read_dir(self.marks)? {
             let folder = folder?;
             let day = folder.file_name().to_string_lossy().parse::<NaiveDate>().ok();
