@@ -132,7 +132,7 @@ fn no_secret_stands_in_logs_errors_manifests_journal_reports_or_the_output_of_ch
     }
     assert!(said.contains("TRACE") && said.contains("DEBUG"), "the log must be on");
     let kept = everything_kept(&shop);
-    for (name, secret) in secrets(&shop) {
+    for (name, secret) in shop.secrets() {
         assert!(!said.contains(&secret), "{name} stands in the output");
         let holder = kept.iter().find(|(_, bytes)| bytes.windows(secret.len()).any(|it| it == secret.as_bytes()));
         assert!(holder.is_none(), "{name} stands in {:?}", holder.map(|(file, _)| file));
@@ -143,34 +143,9 @@ fn no_secret_stands_in_logs_errors_manifests_journal_reports_or_the_output_of_ch
     }
 }
 
-/// Every line of every secret of the merchant.
-fn secrets(shop: &Shop) -> Vec<(String, String)> {
-    let mut secrets = Vec::new();
-    for entry in std::fs::read_dir(shop.path("secrets")).unwrap() {
-        let path = entry.unwrap().path();
-        let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        let text = std::fs::read_to_string(&path).unwrap();
-        // The platform's public key is no secret.
-        let lines = text.lines().filter(|line| line.len() > 20 && !line.starts_with("-----") && !name.contains("pub"));
-        secrets.extend(lines.map(|line| (name.clone(), line.to_owned())));
-    }
-    assert!(secrets.len() > 10);
-    secrets
-}
-
 /// Every file of the lake, and what the journal has in its segments.
 fn everything_kept(shop: &Shop) -> Vec<(String, Vec<u8>)> {
-    let mut kept: Vec<(String, Vec<u8>)> = shop.published().into_iter().collect();
-    let mut folders = vec![shop.lake()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => kept.push((path.display().to_string(), std::fs::read(&path).unwrap())),
-            }
-        }
-    }
+    let mut kept: Vec<(String, Vec<u8>)> = shop.files("").into_iter().collect();
     for date in ["2026-11-18", "2026-11-19"] {
         let folder = shop.lake().join(format!("journal/dt={date}"));
         let journal = journal::Journal::replay(&folder, None, coupon_recon::clock::World::real()).unwrap();
