@@ -13,6 +13,7 @@
 pub mod money;
 pub(crate) mod quantity;
 pub mod sha256;
+pub(crate) mod byte_order_mark;
 pub mod api;
 pub mod stage;
 pub(crate) mod threads;

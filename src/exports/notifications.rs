@@ -15,9 +15,9 @@ use serde_json::{Map, Value};
 use super::error::ExportError;
 use super::found::{self, Found};
 use super::hashing::ExportFile;
+use crate::byte_order_mark;
 use crate::clock::business_date_of;
 use crate::record::CouponEvent;
-use crate::wechat::byte_order_mark;
 use crate::wechat::pay_v3::{Keyring, Sealed, SignatureHeaders};
 use crate::wechat::time::parse_time;
 

@@ -6,6 +6,7 @@ use std::fmt;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
+use crate::byte_order_mark;
 use crate::record::BreakStatus;
 
 /// The header of the file, in any order.
@@ -110,8 +111,7 @@ struct Row {
 impl Decisions {
     /// Parses a decisions file; `file` is its name in messages.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Decisions, DecisionError> {
-        let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(bytes);
+        let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(byte_order_mark::skipped(bytes));
         let csv_error = |source: csv::Error| match source.kind() {
             csv::ErrorKind::Utf8 { pos, .. } => {
                 let line = pos.as_ref().map_or(1, csv::Position::line);

@@ -12,12 +12,12 @@ use super::error::PlanError;
 use super::facts::Facts;
 use super::operation::Operation;
 use super::proposals::{has_remedy, propose};
+use crate::byte_order_mark;
 use crate::job::Job;
 use crate::money::Fen;
 use crate::reconcile::{Decision, Decisions};
 use crate::record::Break;
 use crate::sha256::sha256_of;
-use crate::wechat::byte_order_mark;
 
 /// Version of the file format.
 pub(super) const VERSION: u32 = 1;

@@ -2,7 +2,6 @@
 //! and every answer is judged. Does not page through lists, keep answers or decide what to request.
 
 pub mod answer;
-pub(crate) mod byte_order_mark;
 pub mod endpoint;
 pub mod error;
 mod judgement;

@@ -9,8 +9,8 @@ use serde::de::{DeserializeOwned, Deserializer, Error, MapAccess, SeqAccess, Vis
 use serde::{Deserialize, de};
 use serde_json::{Number, Value};
 
-use super::byte_order_mark;
 use super::lenient::Extra;
+use crate::byte_order_mark;
 
 /// What of an object may have an odd shape.
 #[derive(Debug)]

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::byte_order_mark;
 use super::endpoint::Endpoint;
 use super::oddity::{Mendable, mended};
 use super::wording::{misfit, shown};
+use crate::byte_order_mark;
 
 /// A call whose answer parses to a `T`.
 pub struct Request<T> {

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 /// Modules from the bottom to the top: a module may use those before it, never those after it.
-const LAYERS: [&str; 33] = [
+const LAYERS: [&str; 34] = [
     "money",
     "quantity",
     "sha256",
+    "byte_order_mark",
     "api",
     "stage",
     "threads",

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use crate::byte_order_mark;
 use crate::wechat::ENDPOINTS;
-use crate::wechat::byte_order_mark;
 use crate::wechat::pay_v2::xml;
 
 /// Fields that grant access to whoever reads them.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::byte_order_mark;
 use crate::http::may_pass;
-use crate::wechat::byte_order_mark;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::lenient;
 

@@ -2,8 +2,8 @@
 //! order (reference v2 §A.3). Checks no signature.
 
 use super::xml::{self, Fields};
+use crate::byte_order_mark;
 use crate::http::may_pass;
-use crate::wechat::byte_order_mark;
 use crate::wechat::error::{FailureKind, Problem};
 use crate::wechat::wording::shown;
 

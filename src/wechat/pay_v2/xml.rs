@@ -7,7 +7,7 @@ use quick_xml::Reader;
 use quick_xml::escape::escape;
 use quick_xml::events::{BytesRef, Event};
 
-use crate::wechat::byte_order_mark;
+use crate::byte_order_mark;
 use crate::wechat::request::ParseError;
 use crate::wechat::wording::shown;
 

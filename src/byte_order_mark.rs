@@ -4,6 +4,6 @@
 const MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// The document behind a mark, if there is one.
-pub(crate) fn skipped(body: &[u8]) -> &[u8] {
-    body.strip_prefix(MARK).unwrap_or(body)
+pub(crate) fn skipped(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(MARK).unwrap_or(bytes)
 }
