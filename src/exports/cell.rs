@@ -157,11 +157,28 @@ pub(super) fn instant(cell: &str, format: &str) -> Result<Option<DateTime<Utc>>,
 }
 
 fn formatted(text: &str, format: &str) -> Option<DateTime<Utc>> {
-    match DateTime::parse_from_str(text, format) {
-        Ok(instant) => Some(instant.with_timezone(&Utc)),
-        Err(_) => NaiveDateTime::parse_from_str(text, format).ok().map(beijing_instant),
+    let as_written = DateTime::parse_from_str(text, format).ok().map(|instant| instant.with_timezone(&Utc));
+    as_written.or_else(|| formatted_apart(text, format))
+}
+
+/// A time whose text has no offset although its format has, or has one (`Z`, `+08`, `+0800`, `+08:00`) that the format lacks
+/// or spells in another way.
+fn formatted_apart(text: &str, format: &str) -> Option<DateTime<Utc>> {
+    let local_format = OFFSETS.iter().find_map(|offset| format.strip_suffix(offset)).unwrap_or(format).trim_end();
+    // chrono skips an offset that it cannot read in the middle of a text.
+    if OFFSETS.iter().any(|offset| local_format.contains(offset)) {
+        return None;
+    }
+    match NaiveDateTime::parse_from_str(text, local_format) {
+        // `%H:%M:%S UTC%z`: without the offset, the name of the zone is left.
+        Ok(_) if local_format != format && is_elsewhere(text) => None,
+        Ok(local) => Some(beijing_instant(local)),
+        Err(_) => Some(DateTime::parse_from_str(text, &format!("{local_format}%#z")).ok()?.with_timezone(&Utc)),
     }
 }
+
+/// What stands for an offset in a format.
+const OFFSETS: [&str; 6] = ["%z", "%:z", "%::z", "%:::z", "%#z", "%+"];
 
 /// Java's names of time zones other than UTC+8. `CST` is also Shanghai's own name.
 const ELSEWHERE: [&str; 16] =
@@ -322,6 +339,25 @@ mod tests {
         assert_eq!(shown("2026/11/18 08:00", "%Y/%m/%d %H:%M"), "2026-11-18T00:00:00+00:00");
         assert_eq!(shown("2026-11-18T08:00:00+0000", "%Y-%m-%dT%H:%M:%S%z"), "2026-11-18T08:00:00+00:00");
         assert_eq!(instant("\t", "%Y-%m-%d %H:%M:%S"), Ok(None));
+    }
+
+    #[test]
+    fn each_text_may_carry_an_offset_whatever_its_format_has() {
+        let shown = |cell: &str, format| instant(cell, format).unwrap().unwrap().to_rfc3339();
+        for format in ["%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%d %H:%M:%S %:z", "%Y-%m-%d %H:%M:%S%#z"] {
+            for offset in ["", "+08:00", "+0800", "+08", " +0800"] {
+                let cell = format!("2026-11-18 08:00:00{offset}");
+                assert_eq!(shown(&cell, format), "2026-11-18T00:00:00+00:00", "{cell} as {format}");
+            }
+            assert_eq!(shown("2026-11-18 08:00:00Z", format), "2026-11-18T08:00:00+00:00", "{format}");
+            assert_eq!(shown("2026-11-18 08:00:00-05:00", format), "2026-11-18T13:00:00+00:00", "{format}");
+            for wrong in
+                ["2026-11-18 08:00:00+80:00", "2026-11-18 08:00:00+08:60", "2026-11-18 08:00:00-30", "2026-11-18Z"]
+            {
+                assert!(instant(wrong, format).is_err(), "{wrong} as {format}");
+            }
+        }
+        assert!(instant("2026-11-18 08:00:00 UTC", "%Y-%m-%d %H:%M:%S UTC%z").is_err());
     }
 
     #[test]

@@ -262,7 +262,7 @@ pub struct OrderSource {
     pub amount_unit: AmountUnit,
     /// Whether `1,234.50` is an amount.
     pub thousands_separators: bool,
-    /// chrono format of the time columns; Asia/Shanghai unless it carries an offset.
+    /// chrono format of the time columns; a time is Asia/Shanghai unless its text carries an offset.
     pub time_format: String,
     /// What happens when a row is malformed.
     pub on_bad_row: OnBadRow,
