@@ -9,6 +9,7 @@ use chrono::{Days, NaiveDate};
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
 use super::terminal::{self, Level, say};
+use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
 use crate::dataset::partition::read_rows;
@@ -17,18 +18,19 @@ use crate::pipeline::{ReadableLake, not_published, unread};
 use crate::reconcile::BreakFigures;
 use crate::record::{Break, Record};
 
-pub(super) fn run(command: &Breaks) -> Result<ExitCode, Failure> {
+pub(super) fn run(command: &Breaks, world: &World) -> Result<ExitCode, Failure> {
+    let date = command.date.or_yesterday(world);
     let job = load_job(&command.job)?;
     let gate = command.fail_on.as_deref().map(|text| parse_gate(text, &job)).transpose()?;
-    let from = first_of(command)?;
-    let reading = ReadableLake::open(&job, &Scope::Days { dataset: Break::DATASET, from, to: command.date })?;
+    let from = first_of(command.since, date)?;
+    let reading = ReadableLake::open(&job, &Scope::Days { dataset: Break::DATASET, from, to: date })?;
     let lake = &reading.lake;
-    let path = lake.partition(Break::DATASET, command.date);
+    let path = lake.partition(Break::DATASET, date);
     if !path.is_file() {
-        return Err(not_published(&job, lake, command.date));
+        return Err(not_published(&job, lake, date));
     }
     if let Some(since) = command.since {
-        return lives(lake, since, command.date);
+        return lives(lake, since, date);
     }
     let breaks = read(&path)?;
     show_open(&Break::open_by_risk(&breaks));
@@ -53,13 +55,13 @@ fn show_open(breaks: &[&Break]) {
 }
 
 /// The first night that is shown.
-fn first_of(command: &Breaks) -> Result<NaiveDate, Failure> {
-    match command.since {
-        Some(since) if since > command.date => {
-            let what = format!("--since {since} is after --date {}", command.date);
+fn first_of(since: Option<NaiveDate>, date: NaiveDate) -> Result<NaiveDate, Failure> {
+    match since {
+        Some(since) if since > date => {
+            let what = format!("--since {since} is after --date {date}");
             Err(Failure::new(ExitCode::Usage, what).hinting("breaks are shown from `--since` up to `--date`"))
         }
-        since => Ok(since.unwrap_or(command.date)),
+        since => Ok(since.unwrap_or(date)),
     }
 }
 

@@ -58,6 +58,20 @@ pub(super) enum Order {
     Newest,
 }
 
+/// The one business date of a command that reads what is published.
+#[derive(Debug, Default, Args)]
+pub(super) struct PublishedDate {
+    /// Business date in Asia/Shanghai; yesterday when none is given
+    #[arg(long, value_name = "DATE", value_parser = parse_day)]
+    date: Option<NaiveDate>,
+}
+
+impl PublishedDate {
+    pub(super) fn or_yesterday(&self, world: &World) -> NaiveDate {
+        self.date.unwrap_or_else(|| business_date_of(world.clock.now()) - Days::new(1))
+    }
+}
+
 impl Dates {
     /// The dates in the order in which they are run; never none.
     ///

@@ -70,11 +70,11 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
     let world = arguments.world();
     match arguments.command {
         Command::Run(command) => one_thread()?.block_on(run::run(command, &world)),
-        Command::Breaks(command) => breaks::run(&command),
-        Command::Verify(command) => verify::run(&command),
+        Command::Breaks(command) => breaks::run(&command, &world),
+        Command::Verify(command) => verify::run(&command, &world),
         Command::Rules(command) => rules::run(&command),
         Command::Check(command) => one_thread()?.block_on(check::run(&command, &world)),
-        Command::Plan(command) => plan::run(&command),
+        Command::Plan(command) => plan::run(&command, &world),
         Command::Apply(command) => one_thread()?.block_on(apply::run(&command, &world)),
         Command::Api(command) => one_thread()?.block_on(api::run(&command, &world)),
         Command::Generate(command) => sample::generate(&command),

@@ -10,6 +10,7 @@ use super::rules::{unknown_rule, unreadable_rules};
 use super::run::load_job;
 use super::shell;
 use super::terminal::{self, Level, say};
+use crate::clock::World;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
@@ -20,10 +21,10 @@ use crate::reconcile::rules_of;
 use crate::remedy::{ByHand, Plan};
 use crate::sha256::sha256_of;
 
-pub(super) fn run(command: &Typed) -> Result<ExitCode, Failure> {
+pub(super) fn run(command: &Typed, world: &World) -> Result<ExitCode, Failure> {
     let job = load_job(&command.job)?;
     let rules = named(&job, &command.rules)?;
-    let plan = pipeline::propose(&job, &command.job, command.date, &rules)?;
+    let plan = pipeline::propose(&job, &command.job, command.date.or_yesterday(world), &rules)?;
     let bytes = plan.to_bytes();
     match &command.out {
         Some(path) => durable::write_out(path, &bytes).map_err(|error| unwritten(path, &error))?,

@@ -6,20 +6,22 @@ use std::io;
 use super::arguments::Verify;
 use super::run::load_job;
 use super::terminal::say;
+use crate::clock::World;
 use crate::dataset::bucket::Scope;
 use crate::dataset::inspect::inspect;
 use crate::error::{ExitCode, Failure};
 use crate::pipeline::{self, Proof, ReadableLake, nothing_published};
 use crate::quantity::counted;
 
-pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
+pub(super) fn run(command: &Verify, world: &World) -> Result<ExitCode, Failure> {
+    let date = command.date.or_yesterday(world);
     let job = load_job(&command.job)?;
-    let scope = Scope::Audit { date: command.date, from: job.rules.lookback_start(command.date) };
+    let scope = Scope::Audit { date, from: job.rules.lookback_start(date) };
     let reading = ReadableLake::open(&job, &scope)?;
     let lake = &reading.lake;
-    let inspection = inspect(lake, command.date).map_err(|error| unread(&error))?;
+    let inspection = inspect(lake, date).map_err(|error| unread(&error))?;
     if inspection.is_of_nothing {
-        return Err(nothing_published(&job, lake, command.date));
+        return Err(nothing_published(&job, lake, date));
     }
     let mut findings: Vec<String> =
         inspection.findings.iter().map(|it| format!("{}: {}", lake.shown(&it.path), it.what)).collect();
@@ -27,15 +29,15 @@ pub(super) fn run(command: &Verify) -> Result<ExitCode, Failure> {
     say(format_args!("{files}, {rows} read"));
     // What the journal says can be relied on if it is sound.
     if findings.is_empty() {
-        findings.extend(pipeline::missing_bill(lake, command.date)?);
+        findings.extend(pipeline::missing_bill(lake, date)?);
     }
     // Only rows that are unchanged since their publication can be compared with the totals of their
     // night.
     if findings.is_empty() {
-        findings.extend(pipeline::refoot(&job, lake, command.date)?);
+        findings.extend(pipeline::refoot(&job, lake, date)?);
     }
     if command.signatures {
-        match pipeline::verify_signatures(&job, lake, command.date) {
+        match pipeline::verify_signatures(&job, lake, date) {
             Ok(proof) => findings.extend(told(proof)),
             // Other findings are reported all the same.
             Err(failure) if failure.code == ExitCode::Violation => findings.push(failure.in_one_line()),

@@ -561,6 +561,22 @@ fn a_day_that_was_never_run_is_told_alike_by_all_who_read_what_is_published() {
 }
 
 #[test]
+fn who_reads_what_is_published_without_a_date_reads_yesterday() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    assert_eq!(shop.run(&wechat, &["--date", "2026-11-18"]).code, 0);
+    let at = |now, command| Ending::of(shop.command_at(now, &[command, "job.toml"]).output().unwrap());
+    for command in ["verify", "breaks", "plan"] {
+        // The UTC date of both is that of the day before midnight in Shanghai.
+        let undated = at("2026-11-19T23:59:59+08:00", command);
+        let dated = shop.program(&[command, "job.toml", "--date", "2026-11-18"]);
+        assert_eq!((undated.code, undated.stdout), (0, dated.stdout), "{command}: {}", undated.stderr);
+        let later = at("2026-11-20T00:00:00+08:00", command);
+        assert!(later.stderr.contains("published for 2026-11-19"), "{command}: {}", later.stderr);
+    }
+}
+
+#[test]
 fn a_rule_that_is_switched_off_and_does_not_exist_is_named_with_its_line_and_the_nearest() {
     let shop = Shop::of_seed(25);
     shop.edit("job.toml", |text| text.replace("off = []", "off = [\"PM02\",\n  \"A001\"]"));
