@@ -11,6 +11,7 @@ use chrono::{DateTime, Months, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
 use super::issue::IssueKind;
+use super::unknown_values::{REFUND_STATUS, TRADE_STATE, UnknownValues};
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
 use crate::clock;
@@ -41,6 +42,7 @@ pub struct Bills {
     pub refunds: Sorter,
     /// The bill files the rows came from.
     pub files: BillFiles,
+    unknown: UnknownValues,
 }
 
 /// The bill files of a day, which are read again if something is wrong with their rows.
@@ -286,22 +288,29 @@ fn require_kept(night: &Night<'_>) -> Result<(), Issue> {
 struct Book {
     payments: Sorter,
     refunds: Sorter,
+    unknown: UnknownValues,
 }
 
 impl Book {
     fn take(&mut self, entry: BillEntry<'_>) -> io::Result<()> {
         match entry {
-            BillEntry::Payment(row) => self.payments.push(&row),
-            BillEntry::Refund(row) => self.refunds.push(&row),
+            BillEntry::Payment(row) => {
+                self.unknown.see([(TRADE_STATE, Some(row.trade_state.as_ref()))]);
+                self.payments.push(&row)
+            }
+            BillEntry::Refund(row) => {
+                self.unknown.see([(REFUND_STATUS, row.refund_status.as_deref())]);
+                self.refunds.push(&row)
+            }
         }
     }
 
     /// Moves the rows out of memory: they wait until the wallets have been requested.
     fn set_aside(self) -> io::Result<Bills> {
-        let Book { mut payments, mut refunds } = self;
+        let Book { mut payments, mut refunds, unknown } = self;
         payments.set_aside()?;
         refunds.set_aside()?;
-        Ok(Bills { payments, refunds, files: BillFiles::default() })
+        Ok(Bills { payments, refunds, files: BillFiles::default(), unknown })
     }
 }
 
@@ -310,7 +319,7 @@ async fn booked<T: Send + 'static>(
     room: &Room,
     read: impl FnOnce(&mut Book) -> Result<T, BillError> + Send + 'static,
 ) -> Result<(Bills, T), Issue> {
-    let mut book = Book { payments: Sorter::new(room), refunds: Sorter::new(room) };
+    let mut book = Book { payments: Sorter::new(room), refunds: Sorter::new(room), unknown: UnknownValues::default() };
     let reading = tokio::task::spawn_blocking(move || {
         let read = read(&mut book).map_err(from_bill)?;
         Ok((book.set_aside().map_err(Issue::unsorted)?, read))
@@ -319,7 +328,7 @@ async fn booked<T: Send + 'static>(
 }
 
 /// The rows of bills that agree with their trailers, and their control totals.
-fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
+fn harvest(mut bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
     let intake = |dataset, rows: fn(&TradeBill) -> u64, fen: fn(&TradeBill) -> Fen| Intake {
         pages: stated.len() as u64,
         read: stated.iter().map(rows).sum(),
@@ -328,7 +337,8 @@ fn harvest(bills: Bills, stated: &[TradeBill]) -> Harvest<Bills> {
     };
     let payments = intake(Payment::DATASET, |bill| bill.payments, |bill| bill.payments_fen);
     let refunds = intake(Refund::DATASET, |bill| bill.refunds, |bill| bill.refunds_fen);
-    Harvest { intake: vec![payments, refunds], ..Harvest::complete(bills) }
+    let unknown = std::mem::take(&mut bills.unknown).tell("row of the bill", "rows of the bill");
+    Harvest { intake: vec![payments, refunds], ..Harvest::complete(bills) }.noting("unknown_values", unknown)
 }
 
 /// A trailer that differs from its details stops the night (design §12); a missing file has not arrived yet;

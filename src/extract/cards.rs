@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::listing::{Items, ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
+use super::unknown_values::{CARD_STATUS, UnknownValues};
 use super::wire::card_dimension_row;
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
@@ -39,7 +40,9 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     harvest.issues = issues;
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
     tell_unknown(&unknown, &listed);
-    Ok(harvest.noting("unknown_cards", unknown.len()))
+    let mut values = UnknownValues::default();
+    harvest.rows.iter().for_each(|card| values.see([(CARD_STATUS, card.status.as_deref())]));
+    Ok(harvest.noting("unknown_cards", unknown.len()).noting("unknown_values", values.tell("card", "cards")))
 }
 
 /// The cards of the journalled list.

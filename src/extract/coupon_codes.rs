@@ -7,6 +7,7 @@ use super::issue::IssueKind;
 use super::listing::{Items, ListPage, Listing, Measure, OffsetMeaning, read_list, stated_total};
 use super::odd_fields::OddFields;
 use super::stocks::{Stocks, Unanswered};
+use super::unknown_values::CODE_STATUS;
 use super::wire::{code_of, coupon_code_row};
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
@@ -50,7 +51,7 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
     harvest.issues.extend(stocks.unanswered.map(perhaps_pools));
     harvest.intake.push(intake);
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest.noting("odd_fields", odd.tell("code", "codes")))
+    Ok(odd.noted_in(harvest, "code", "codes"))
 }
 
 /// What was read of journalled pools.
@@ -77,6 +78,7 @@ impl<'a> Pools<'a> {
                 self.intake.read += 1;
                 let code = coupon_code_row(&item, stock_id, self.night.imprint())?;
                 self.odd.see(&CodeInformation::SHAPE, code.extra.as_deref());
+                self.odd.see_values([(CODE_STATUS, code.code_status.as_deref())]);
                 self.codes.push(&code).map_err(Issue::unsorted)?;
             }
         }

@@ -26,6 +26,7 @@ mod stocks;
 mod subsidies;
 mod subsidy_ledger;
 mod unknown_users;
+mod unknown_values;
 mod user_coupons;
 mod v2_stocks;
 mod wire;

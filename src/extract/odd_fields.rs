@@ -4,6 +4,8 @@
 
 use std::collections::BTreeSet;
 
+use super::harvest::Harvest;
+use super::unknown_values::{Known, UnknownValues};
 use crate::quantity::{agreeing, counted};
 use crate::wechat::lenient::Extra;
 use crate::wechat::oddity::Shape;
@@ -13,6 +15,7 @@ use crate::wechat::oddity::Shape;
 pub(super) struct OddFields {
     objects: usize,
     names: BTreeSet<String>,
+    unknown: UnknownValues,
 }
 
 impl OddFields {
@@ -26,14 +29,26 @@ impl OddFields {
         self.names.extend(odd);
     }
 
+    /// Counts an object whose columns have values that this version does not know.
+    pub(super) fn see_values<'v>(&mut self, columns: impl IntoIterator<Item = (Known, Option<&'v str>)>) {
+        self.unknown.see(columns);
+    }
+
     /// Counts those of `other` too.
     pub(super) fn add(&mut self, other: OddFields) {
         self.objects += other.objects;
+        self.unknown.add(other.unknown);
         self.names.extend(other.names);
     }
 
-    /// Tells what was odd and returns the number of objects, for the note `odd_fields`.
-    pub(super) fn tell(self, one: &str, many: &str) -> usize {
+    /// Tells what was odd, and notes it in the harvest.
+    pub(super) fn noted_in<R>(mut self, harvest: Harvest<R>, one: &str, many: &str) -> Harvest<R> {
+        let unknown = std::mem::take(&mut self.unknown).tell(one, many);
+        harvest.noting("odd_fields", self.tell(one, many)).noting("unknown_values", unknown)
+    }
+
+    /// Tells what was odd and returns the number of objects.
+    fn tell(self, one: &str, many: &str) -> usize {
         let count = self.objects;
         if count > 0 {
             let names = self.names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");

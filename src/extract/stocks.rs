@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::issue::IssueKind;
 use super::odd_fields::OddFields;
+use super::unknown_values::{COUPON_CODE_MODE, STOCK_STATE, STOCK_TYPE};
 use super::wire::stock_row;
 use super::{Harvest, Issue, Night};
 use crate::api::Api;
@@ -58,7 +59,7 @@ pub async fn extract(
     harvest.issues = issues;
     let odd = read(night, &journal, &ids, &mut harvest)?;
     harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
-    Ok(harvest.noting("odd_fields", odd.tell("stock", "stocks")))
+    Ok(odd.noted_in(harvest, "stock", "stocks"))
 }
 
 async fn ask(
@@ -91,6 +92,11 @@ fn read(
             Some(detail) => {
                 let row = stock_row(&detail, night.imprint());
                 odd.see(&busifavor::Stock::SHAPE, row.extra.as_deref());
+                odd.see_values([
+                    (STOCK_TYPE, row.stock_type.as_deref()),
+                    (STOCK_STATE, row.stock_state.as_deref()),
+                    (COUPON_CODE_MODE, row.coupon_code_mode.as_deref()),
+                ]);
                 harvest.rows.details.push(row);
             }
             None => harvest.issues.push(unknown(&entry.key)),

@@ -11,6 +11,7 @@ use super::ask::{Place, ask_each, read_page, require_echo, settle_and_read};
 use super::gathered::{Gatherable, Gathered, Handful, Known};
 use super::night::Imprint;
 use super::odd_fields::OddFields;
+use super::unknown_values::{Known as KnownValues, PAYMENT_STATUS, RETURN_STATUS};
 use super::wire::{subsidy_payment_row, subsidy_return_row};
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
@@ -65,7 +66,7 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
     harvest.intake = vec![payments.intake, returns.intake];
     harvest.issues = issues;
     harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest(&night.corner())?)];
-    Ok(harvest.noting("odd_fields", odd.tell("subsidy receipt", "subsidy receipts")))
+    Ok(odd.noted_in(harvest, "subsidy receipt", "subsidy receipts"))
 }
 
 /// Passes on the keys that a night with this input would request.
@@ -125,6 +126,8 @@ trait Receipt: Mendable {
 
     /// What of the answer has no column.
     fn extra_of(row: &Self::Row) -> Option<&str>;
+
+    fn status_of(row: &Self::Row) -> (KnownValues, Option<&str>);
 }
 
 impl Receipt for PayReceipt {
@@ -137,6 +140,10 @@ impl Receipt for PayReceipt {
     fn extra_of(row: &SubsidyPayment) -> Option<&str> {
         row.extra.as_deref()
     }
+
+    fn status_of(row: &SubsidyPayment) -> (KnownValues, Option<&str>) {
+        (PAYMENT_STATUS, row.status.as_deref())
+    }
 }
 
 impl Receipt for ReturnReceipt {
@@ -148,6 +155,10 @@ impl Receipt for ReturnReceipt {
 
     fn extra_of(row: &SubsidyReturn) -> Option<&str> {
         row.extra.as_deref()
+    }
+
+    fn status_of(row: &SubsidyReturn) -> (KnownValues, Option<&str>) {
+        (RETURN_STATUS, row.status.as_deref())
     }
 }
 
@@ -298,6 +309,7 @@ impl Requests<'_> {
         for receipt in receipts {
             let row = receipt.row(self.night.imprint())?;
             odd.see(&T::SHAPE, T::extra_of(&row));
+            odd.see_values([T::status_of(&row)]);
             rows.put(&row, row.amount());
         }
         Ok((rows, odd))

@@ -84,7 +84,7 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     harvest.inputs = vec![(PLACE.stage.to_string(), journal.digest(&night.corner())?)];
     let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
     let harvest = harvest.noting("unsettled_wallets", unsettled).noting("unknown_wallets", strangers.len());
-    Ok(harvest.noting("single_queries", doubts).noting("odd_fields", odd.tell("coupon", "coupons")))
+    Ok(odd.noted_in(harvest.noting("single_queries", doubts), "coupon", "coupons"))
 }
 
 /// Whether WeChat knows none of the requested users: some unknown users are normal, but all of them means that the

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 
 use super::ask::{Place, ask_all, read_page, require_echo, settle_and_read};
 use super::orders::{digests, from_export};
+use super::unknown_values::{COUPON_STOCK_STATUS, UnknownValues, VOUCHER_STATE};
 use super::wire::{v2_coupon_row, v2_stock_row};
 use super::{Harvest, Issue, IssueKind, Night};
 use crate::api::Api;
@@ -52,8 +53,18 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Vouchers>, Issue> {
     harvest.issues.extend(unknown.stocks.into_iter().chain(signatures.issue()));
     let Signatures { verified, absent, mismatched, .. } = signatures;
     let harvest = harvest.noting("unknown_coupons", unknown.coupons);
+    let values = unknown_values(&harvest.rows);
+    let harvest = harvest.noting("unknown_values", values.tell("v2 stock or coupon", "v2 stocks and coupons"));
     let harvest = harvest.noting("signatures_verified", verified).noting("signatures_absent", absent);
     Ok(harvest.noting("signatures_mismatched", mismatched))
+}
+
+fn unknown_values(vouchers: &Vouchers) -> UnknownValues {
+    let mut values = UnknownValues::default();
+    let of_stocks = vouchers.stocks.iter().map(|it| (COUPON_STOCK_STATUS, it.coupon_stock_status.as_deref()));
+    let of_coupons = vouchers.coupons.iter().map(|it| (VOUCHER_STATE, it.coupon_state.as_deref()));
+    of_stocks.chain(of_coupons).for_each(|value| values.see([value]));
+    values
 }
 
 /// The context of the requests.

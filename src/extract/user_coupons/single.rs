@@ -3,7 +3,7 @@
 use std::io;
 
 use super::doubtful::Doubt;
-use super::requests::{PLACE, Requests, SHAPE};
+use super::requests::{PLACE, Requests, SHAPE, enumerated};
 use crate::extract::Issue;
 use crate::extract::ask::{ask_each, read_page, require_echo, settle_and_read};
 use crate::extract::gathered::{Gathered, Known};
@@ -64,6 +64,7 @@ impl Requests<'_> {
                 return Ok(());
             };
             odd.see(&SHAPE, row.extra.as_deref());
+            odd.see_values(enumerated(&row));
             answers.put(&row).map_err(Issue::unsorted)
         })?;
         Ok((answers.replace(&known.rows).map_err(Issue::unsorted)?, unknown))

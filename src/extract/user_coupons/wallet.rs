@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::io;
 
 use super::page::{WalletPage, read_items};
-use super::requests::{PLACE, Requests, SHAPE};
+use super::requests::{PLACE, Requests, SHAPE, enumerated};
 use crate::extract::Issue;
 use crate::extract::ask::{ask_each, read_page_by, settle_and_read_by};
 use crate::extract::gathered::{Gathered, Handful};
@@ -158,6 +158,7 @@ fn put<T: AsRef<str> + Clone + From<String>>(
     for entity in page.data {
         let row = user_coupon_row(entity, openid(), imprint);
         odd.see(&SHAPE, row.extra.as_ref().map(T::as_ref));
+        odd.see_values(enumerated(&row));
         coupons.put(&row, row.discount_amount_fen.unwrap_or_default());
     }
 }
