@@ -95,13 +95,14 @@ impl UnknownValues {
         self.values.extend(other.values);
     }
 
-    /// Tells the values and returns the number of rows, for the note `unknown_values`.
+    /// Tells the values in the log of the run, for a success is quiet (design §2), and returns the number of rows, for the note
+    /// `unknown_values`.
     pub(super) fn tell(self, one: &str, many: &str) -> usize {
         if self.rows > 0 {
             let values = self.values.iter().take(MOST_TOLD).map(|(column, value)| format!("`{column}` `{value}`"));
             let (rows, have) = (counted(self.rows, one, many), agreeing(&self.rows, "has", "have"));
             let values = values.collect::<Vec<_>>().join(", ");
-            tracing::warn!("{rows} {have} values that this version does not know, kept as they came: {values}");
+            tracing::info!("{rows} {have} values that this version does not know, kept as they came: {values}");
         }
         self.rows
     }

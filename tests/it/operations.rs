@@ -606,3 +606,20 @@ fn a_run_leaves_what_it_said_and_how_it_ended_beside_its_manifest() {
     assert!(log.contains(" · 2026-11-19 · complete\n") && !log.contains("2026-11-18 ·"), "{log}");
     shop.openids().iter().for_each(|openid| assert!(!log.contains(openid)));
 }
+
+#[test]
+fn a_state_that_nobody_knows_is_counted_and_named_in_the_log_of_a_quiet_night() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let url = wechat.running().base_url();
+    let night = shop.program(&["run", "job.toml", "--date", "2026-11-18", "--base-url", &url]);
+    assert_eq!((night.code, night.stderr.as_str()), (0, ""));
+    let manifest = night.manifest();
+    assert_eq!(stage_of(&manifest, "stocks")["notes"]["unknown_values"], 1);
+    assert_eq!(stage_of(&manifest, "user_coupons")["notes"]["unknown_values"], serde_json::Value::Null);
+    let log = Path::new(night.json()["manifest"].as_str().unwrap()).with_file_name("log");
+    let log = std::fs::read_to_string(log).unwrap();
+    let told =
+        "1 stock has values that this version does not know, kept as they came: `stock_state` `RUNNING_UNDER_REVIEW`";
+    assert!(log.contains(told), "{log}");
+}
