@@ -295,11 +295,11 @@ impl Book {
     fn take(&mut self, entry: BillEntry<'_>) -> io::Result<()> {
         match entry {
             BillEntry::Payment(row) => {
-                self.unknown.see([(TRADE_STATE, Some(row.trade_state.as_ref()))]);
+                self.unknown.see([(TRADE_STATE, Some(row.trade_state))]);
                 self.payments.push(&row)
             }
             BillEntry::Refund(row) => {
-                self.unknown.see([(REFUND_STATUS, row.refund_status.as_deref())]);
+                self.unknown.see([(REFUND_STATUS, row.refund_status)]);
                 self.refunds.push(&row)
             }
         }
