@@ -2,14 +2,13 @@
 //! and keeps none, so that a night of many breaks needs no more memory than one of few.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::iter::Sum;
 
-use aws_lc_rs::digest;
 use serde::Serialize;
 
 use crate::money::Fen;
 use crate::record::{Break, BreakStatus};
+use crate::sha256::Sha256;
 
 /// Number and amount of breaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
@@ -45,10 +44,10 @@ pub struct BreakFigures {
 }
 
 /// A digest over the ids of open breaks.
-#[derive(Clone)]
+#[derive(Debug, Clone, Default)]
 struct OpenIds {
-    digest: digest::Context,
-    is_empty: bool,
+    sha256: Sha256,
+    is_begun: bool,
 }
 
 impl BreakTally {
@@ -131,37 +130,24 @@ impl BreakFigures {
 
     /// SHA-256 over the ids of the open breaks, a line each: it changes when other breaks are open.
     pub fn open_sha256(&self) -> String {
-        hex::encode(self.open_ids.digest.clone().finish())
+        self.open_ids.sha256.clone().finish()
     }
 }
 
 impl OpenIds {
     fn add(&mut self, break_id: &str) {
-        if !std::mem::take(&mut self.is_empty) {
-            self.digest.update(b"\n");
+        if std::mem::replace(&mut self.is_begun, true) {
+            self.sha256.update(b"\n");
         }
-        self.digest.update(break_id.as_bytes());
-    }
-}
-
-impl Default for OpenIds {
-    fn default() -> OpenIds {
-        OpenIds { digest: digest::Context::new(&digest::SHA256), is_empty: true }
-    }
-}
-
-impl fmt::Debug for OpenIds {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenIds").finish_non_exhaustive()
+        self.sha256.update(break_id.as_bytes());
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use chrono::NaiveDate;
-    use sha2::{Digest, Sha256};
-
     use super::*;
+    use crate::sha256::sha256_of;
+    use chrono::NaiveDate;
 
     fn break_of(break_id: &str, rule_id: &str, status: BreakStatus, at_risk_fen: i64) -> Break {
         let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
@@ -193,8 +179,8 @@ mod tests {
             breaks.push(break_of("x", "AO01", BreakStatus::Accepted, 1));
             BreakFigures::of(&breaks).open_sha256()
         };
-        assert_eq!(of(&["a", "b"]), hex::encode(Sha256::digest("a\nb")));
-        assert_eq!(of(&[]), hex::encode(Sha256::digest("")));
+        assert_eq!(of(&["a", "b"]), sha256_of(b"a\nb"));
+        assert_eq!(of(&[]), sha256_of(b""));
         assert_ne!(of(&["a"]), of(&["b"]));
     }
 }
