@@ -2,9 +2,11 @@
 //! the status of its breaks changed from night to night.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::Path;
 
 use chrono::{Days, NaiveDate};
+use serde::Deserialize;
 
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
@@ -12,11 +14,12 @@ use super::terminal::{self, Level, say};
 use crate::clock::World;
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
-use crate::dataset::partition::read_rows;
+use crate::dataset::partition::{PartitionError, open_rows, read_columns};
 use crate::error::{ExitCode, Failure};
-use crate::pipeline::{ReadableLake, not_published, unread};
+use crate::pipeline::{ReadableLake, not_published, temporary, unread};
 use crate::reconcile::BreakFigures;
-use crate::record::{Break, Record};
+use crate::record::{Break, BreakStatus, Record};
+use crate::report::OpenBreaks;
 
 pub(super) fn run(command: &Breaks, world: &World) -> Result<ExitCode, Failure> {
     let date = command.date.or_yesterday(world);
@@ -32,9 +35,8 @@ pub(super) fn run(command: &Breaks, world: &World) -> Result<ExitCode, Failure> 
     if let Some(since) = command.since {
         return lives(lake, since, date);
     }
-    let breaks = read(&path)?;
-    show_open(&Break::open_by_risk(&breaks));
-    match gate.and_then(|gate| gate.exceeded(&BreakFigures::of(&breaks))) {
+    let figures = show_open(&path)?;
+    match gate.and_then(|gate| gate.exceeded(&figures)) {
         Some(exceeded) => {
             terminal::tell(Level::Warn, format_args!("gate: {exceeded}"));
             Ok(ExitCode::Gate)
@@ -43,15 +45,27 @@ pub(super) fn run(command: &Breaks, world: &World) -> Result<ExitCode, Failure> 
     }
 }
 
-fn show_open(breaks: &[&Break]) {
+/// Shows the open breaks of a partition, those with most money at risk first; returns the figures of all its breaks.
+fn show_open(path: &Path) -> Result<BreakFigures, Failure> {
+    let unsorted = |error: io::Error| temporary(&error, "cannot sort the published breaks");
+    let (mut figures, mut open) = (BreakFigures::default(), OpenBreaks::sorting_in(&std::env::temp_dir()));
+    for it in open_rows::<Break>(path).map_err(|error| unreadable(&error))? {
+        let it = it.map_err(|error| unreadable(&error))?;
+        figures.note(&it);
+        if it.is_open() {
+            open.add(&it).map_err(unsorted)?;
+        }
+    }
     say(format_args!("{:<16}  {:<5}  {:<8}  {:>4}  {:>12}  why", "break_id", "rule", "status", "age", "yuan"));
-    for it in breaks {
+    for it in open.by_risk().map_err(unsorted)? {
+        let it = it.map_err(unsorted)?;
         let yuan = it.at_risk_fen.to_string();
         say(format_args!(
             "{:<16}  {:<5}  {:<8}  {:>4}  {yuan:>12}  {}",
             it.break_id, it.rule_id, it.status, it.age_days, it.why
         ));
     }
+    Ok(figures)
 }
 
 /// The first night that is shown.
@@ -65,12 +79,30 @@ fn first_of(since: Option<NaiveDate>, date: NaiveDate) -> Result<NaiveDate, Fail
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Break>, Failure> {
-    read_rows::<Break>(path).map_err(|error| unread(&error, "cannot read the published breaks"))
+fn unreadable(error: &PartitionError) -> Failure {
+    unread(error, "cannot read the published breaks")
+}
+
+/// What a history shows of a break.
+#[derive(Deserialize)]
+struct Listed {
+    break_id: String,
+    rule_id: String,
+    status: BreakStatus,
+    why: String,
+}
+
+impl Listed {
+    const COLUMNS: [&'static str; 4] = ["break_id", "rule_id", "status", "why"];
+
+    /// Those of a partition.
+    fn of(path: &Path) -> Result<Vec<Listed>, Failure> {
+        read_columns(path, Break::DATASET, &Listed::COLUMNS).map_err(|error| unreadable(&error))
+    }
 }
 
 /// A published night and its breaks.
-type Night = (NaiveDate, Vec<Break>);
+type Night = (NaiveDate, Vec<Listed>);
 
 /// The status histories of the breaks of `to` since `from`, most frequent first, each with an example.
 fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failure> {
@@ -78,7 +110,7 @@ fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failur
         .partitions(Break::DATASET, from, to + Days::new(1))
         .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot list the published breaks", &error))?;
     let nights: Vec<Night> =
-        partitions.iter().map(|it| Ok((it.date, read(&it.path)?))).collect::<Result<_, Failure>>()?;
+        partitions.iter().map(|it| Ok((it.date, Listed::of(&it.path)?))).collect::<Result<_, Failure>>()?;
     let dates: String = nights.iter().map(|(date, _)| format!("{:<12}", date.to_string())).collect();
     say(format_args!("{dates}{:>6}  for example", "breaks"));
     for (way, breaks) in ways_of_life(&nights) {
@@ -90,14 +122,14 @@ fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failur
 }
 
 /// The status of the last night's breaks on each night; empty where they were not listed.
-fn ways_of_life(nights: &[Night]) -> Vec<(Vec<&str>, Vec<&Break>)> {
+fn ways_of_life(nights: &[Night]) -> Vec<(Vec<&str>, Vec<&Listed>)> {
     let mut statuses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (night, (_, breaks)) in nights.iter().enumerate() {
         for it in breaks {
             statuses.entry(&it.break_id).or_insert_with(|| vec![""; nights.len()])[night] = it.status.as_str();
         }
     }
-    let mut ways: BTreeMap<Vec<&str>, Vec<&Break>> = BTreeMap::new();
+    let mut ways: BTreeMap<Vec<&str>, Vec<&Listed>> = BTreeMap::new();
     for it in nights.last().iter().flat_map(|(_, breaks)| breaks) {
         ways.entry(statuses[it.break_id.as_str()].clone()).or_default().push(it);
     }

@@ -35,7 +35,7 @@ pub fn unusable_keys(error: &SetupError) -> Failure {
 }
 
 /// A failure of the folder for temporary files.
-pub(super) fn temporary(error: &io::Error, what: &str) -> Failure {
+pub fn temporary(error: &io::Error, what: &str) -> Failure {
     Failure::caused_by(code_of_disk(error), what, error).hinting(shortage(error).unwrap_or_else(temporary_room))
 }
 

@@ -43,7 +43,7 @@ mod work;
 
 pub use check::{Finding, check_job};
 pub use engine::refuse_engine;
-pub use failure::{not_published, nothing_published, unread, unusable_keys};
+pub use failure::{not_published, nothing_published, temporary, unread, unusable_keys};
 pub use forecast::{NightForecast, StageOutlook, forecast_night, refuse_forgotten};
 pub use kept_bill::missing_bill;
 pub use lake_access::{ReadableLake, lake_as_shown};

@@ -1,7 +1,5 @@
 //! Breaks (discrepancies) and their history. Column meanings: `schemas/`.
 
-use std::cmp::Reverse;
-
 use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
@@ -84,13 +82,6 @@ impl Break {
     pub fn is_open(&self) -> bool {
         self.status.is_open()
     }
-
-    /// The open ones in the order in which people read them (design §8): those with most money at risk first, then the oldest.
-    pub fn open_by_risk(breaks: &[Break]) -> Vec<&Break> {
-        let mut open: Vec<_> = breaks.iter().filter(|it| it.is_open()).collect();
-        open.sort_by_key(|it| (Reverse(it.at_risk_fen), Reverse(it.age_days), &it.break_id));
-        open
-    }
 }
 
 #[cfg(test)]
@@ -138,27 +129,5 @@ packed_row! {
         coupon_code, openid, out_trade_no, transaction_id, out_subsidy_no, subsidy_receipt_id, card_id, ref_date,
         subject, expected_fen, actual_fen, difference_fen, expected_count, actual_count, at_risk_fen, why, action,
         event_date, oldest_input_date, business_date,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn open_breaks_are_read_by_the_money_at_risk_then_by_age_and_then_by_id() {
-        let of = |break_id: &str, at_risk_fen, age_days, status| {
-            let rest = Break::for_tests("AO01", NaiveDate::from_ymd_opt(2026, 11, 18).unwrap());
-            Break { break_id: break_id.to_owned(), at_risk_fen: Fen(at_risk_fen), age_days, status, ..rest }
-        };
-        let breaks = [
-            of("a", 1, 9, BreakStatus::Open),
-            of("d", 5, 0, BreakStatus::New),
-            of("c", 5, 0, BreakStatus::Reopened),
-            of("b", 5, 2, BreakStatus::Open),
-            of("e", 9, 2, BreakStatus::Accepted),
-        ];
-        let read: Vec<_> = Break::open_by_risk(&breaks).into_iter().map(|it| it.break_id.as_str()).collect();
-        assert_eq!(read, ["b", "c", "d", "a"]);
     }
 }

@@ -38,6 +38,7 @@ pub use files::PAGE;
 pub use flow::{CouponEnd, FlowLine, FlowTally, OrderEnd, SubsidyEnd};
 pub use gate::{Gate, GateError};
 pub use input::{PackInput, RuleTexts};
+pub use open_breaks::OpenBreaks;
 pub use pack::{Books, write};
 pub use summary::AgeBucket;
 pub use table::{Column, Kind, Meaning, Table};

@@ -1,51 +1,39 @@
 //! The open breaks of the night in the order in which people read them (design §8): those with most money at risk first,
 //! then the oldest. Sorted in a scratch folder, so that one of them is in memory at a time.
 
+use std::io;
 use std::path::Path;
 
-use super::coupon_breaks::BreakIndex;
-use super::error::ReportError;
-use crate::dataset::partition::PartitionError;
 use crate::record::Break;
-use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorted, Sorter};
+use crate::sorter::{CellPacker, KeyPacker, Packed, PackedRow, Room, Sorter};
 
 /// Memory for sorting breaks.
 const BREAK_BYTES: usize = 16 << 20;
 
-/// The open breaks, to be read once, and what the lists of coupons need of them.
+/// Open breaks that are being collected, in any order.
 #[derive(Debug)]
-pub(super) struct OpenBreaks {
-    by_risk: Sorted,
-    pub(super) index: BreakIndex,
-}
+pub struct OpenBreaks(Sorter);
 
 impl OpenBreaks {
-    /// Collects the open ones among `rows`, which come in any order.
-    pub(super) fn collect(
-        rows: impl Iterator<Item = Result<Break, PartitionError>>,
-        scratch: &Path,
-    ) -> Result<OpenBreaks, ReportError> {
-        let mut sorter = Sorter::new(&Room { folder: scratch.to_owned(), memory_bytes: BREAK_BYTES });
-        let mut index = BreakIndex::default();
-        for row in rows {
-            let row = row?;
-            if row.is_open() {
-                index.add(&row);
-                sorter.push(&ByRisk(&row)).map_err(ReportError::Sort)?;
-            }
-        }
-        Ok(OpenBreaks { by_risk: sorter.finish().map_err(ReportError::Sort)?, index })
+    /// None yet; they are sorted in a scratch folder.
+    pub fn sorting_in(scratch: &Path) -> OpenBreaks {
+        OpenBreaks(Sorter::new(&Room { folder: scratch.to_owned(), memory_bytes: BREAK_BYTES }))
     }
 
-    /// Passes on every break in order; returns the index.
-    pub(super) fn each(
-        self,
-        mut take: impl FnMut(Break) -> Result<(), ReportError>,
-    ) -> Result<BreakIndex, ReportError> {
-        for row in self.by_risk.map(read) {
-            take(row.map_err(ReportError::Sort)?)?;
-        }
-        Ok(self.index)
+    /// Adds an open break.
+    ///
+    /// # Errors
+    /// The scratch file cannot be written.
+    pub fn add(&mut self, it: &Break) -> io::Result<()> {
+        self.0.push(&ByRisk(it))
+    }
+
+    /// All of them in the order in which people read them.
+    ///
+    /// # Errors
+    /// The scratch file cannot be written, or read back.
+    pub fn by_risk(self) -> io::Result<impl Iterator<Item = io::Result<Break>>> {
+        Ok(self.0.finish()?.map(read))
     }
 }
 
@@ -90,14 +78,9 @@ mod tests {
 
     fn in_order(breaks: &[Break]) -> Vec<Break> {
         let folder = tempfile::tempdir().unwrap();
-        let open = OpenBreaks::collect(breaks.iter().cloned().map(Ok), folder.path()).unwrap();
-        let mut read = Vec::new();
-        open.each(|row| {
-            read.push(row);
-            Ok(())
-        })
-        .unwrap();
-        read
+        let mut open = OpenBreaks::sorting_in(folder.path());
+        breaks.iter().for_each(|it| open.add(it).unwrap());
+        open.by_risk().unwrap().map(Result::unwrap).collect()
     }
 
     #[test]
@@ -111,10 +94,10 @@ mod tests {
             of("d", 5, 0, BreakStatus::New),
             of("c", 5, 0, BreakStatus::Reopened),
             of("b", 5, 2, BreakStatus::Open),
-            of("e", 9, 2, BreakStatus::Accepted),
+            of("e", -9, 2, BreakStatus::Open),
         ];
         let place = |wanted: usize| breaks[wanted].clone();
-        assert_eq!(in_order(&breaks), [3, 2, 1, 0].map(place));
+        assert_eq!(in_order(&breaks), [3, 2, 1, 0, 4].map(place));
     }
 
     proptest! {

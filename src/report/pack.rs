@@ -58,7 +58,7 @@ where
 {
     let book = Book::new(input.settings.language, input.date, input.scratch)?;
     let mut pack = Pack { input, shelf, book, rows: BTreeMap::new(), sums: BTreeMap::new(), order: Vec::new() };
-    let (index, first) = pack.write_discrepancies(OpenBreaks::collect(books.breaks, input.scratch)?)?;
+    let (index, first) = pack.write_discrepancies(books.breaks)?;
     let flow = pack.write_coupons(&index, books.ledger, books.receipts)?;
     pack.write_quarantine()?;
     pack.write_summary()?;
@@ -228,16 +228,25 @@ fn fill_sheets<'a>(
 
 impl<S: Shelf> Pack<'_, S> {
     /// Returns what the lists of coupons need of the breaks, and the first of them, for the page.
-    fn write_discrepancies(&mut self, open: OpenBreaks) -> Result<(BreakIndex, Vec<Break>), ReportError> {
+    fn write_discrepancies<B>(&mut self, breaks: B) -> Result<(BreakIndex, Vec<Break>), ReportError>
+    where
+        B: Iterator<Item = Result<Break, PartitionError>>,
+    {
+        let (mut open, mut index) = (OpenBreaks::sorting_in(self.input.scratch), BreakIndex::default());
+        for it in breaks.filter(|it| it.as_ref().map_or(true, Break::is_open)) {
+            let it = it?;
+            index.add(&it);
+            open.add(&it).map_err(ReportError::Sort)?;
+        }
         let mut twin = self.begin(&discrepancies::TABLE, &[])?;
         let mut first = Vec::new();
-        let index = open.each(|it| {
+        for it in open.by_risk().map_err(ReportError::Sort)? {
+            let it = it.map_err(ReportError::Sort)?;
             twin.line(&mut self.book, &discrepancies::row(self.input, &it))?;
             if first.len() < html::MOST_ROWS {
                 first.push(it);
             }
-            Ok(())
-        })?;
+        }
         self.finish(twin)?;
         Ok((index, first))
     }
