@@ -24,9 +24,10 @@ use coupon_recon::contract;
 use coupon_recon::dataset::Lake;
 use coupon_recon::dataset::partition::{PartLimit, Provenance, RowWriter, Writer};
 use coupon_recon::job::{self, Job};
+use coupon_recon::reconcile::rules::Rules;
 use coupon_recon::reconcile::{
-    self, Asked, DayFiles, Decisions, Handover, Place, ReconcileError, Reconciliation, Scratch, Script, ScriptResults,
-    Shortfall, Site,
+    self, Asked, Basis, DayFiles, Decisions, Handover, Place, ReconcileError, Reconciliation, Scratch, Script,
+    ScriptResults, Shortfall, Site, Terms,
 };
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
@@ -108,6 +109,8 @@ fn main() -> Outcome<()> {
 /// A night that began.
 struct Night {
     job: Job,
+    rules: Rules,
+    terms: Terms,
     date: NaiveDate,
     files: DayFiles,
     began: Instant,
@@ -121,12 +124,13 @@ impl Night {
         let job = job::load(&folder.join("job.toml"), &|_| None)?;
         let files = day_files(&job, date)?;
         let began = Instant::now();
+        let (rules, terms) = (reconcile::rules_of(&job)?, Terms::of(&job));
         let site = match script {
             Some(script) => Site::Script(ScriptResults::open(script, &in_place(&job))?),
             None => Site::open(&job, in_place(&job))?,
         };
         let scratch = Scratch::new_in(&job.lake)?;
-        Ok(Night { job, date, files, began, site, scratch })
+        Ok(Night { job, rules, terms, date, files, began, site, scratch })
     }
 
     fn match_and_judge(mut self) -> Outcome<()> {
@@ -139,8 +143,9 @@ impl Night {
         let contract = contract::contract("coupon_ledger");
         let mut writer = Writer::create(&path, contract, &Provenance::default(), PartLimit::NONE)?.on_one_thread();
         let mut rows = 0;
-        let Night { job, files, scratch, site, began, .. } = self;
-        let footing = Reconciliation { job, files, scratch }.build_ledger(site, &Asked::default(), |batch| {
+        let Night { rules, terms, files, scratch, site, began, .. } = self;
+        let basis = Basis { terms, rules, files };
+        let footing = Reconciliation { basis, scratch }.build_ledger(site, &Asked::default(), |batch| {
             rows += batch.num_rows();
             writer.write(&batch).map_err(ReconcileError::from)
         })?;
@@ -158,8 +163,9 @@ impl Night {
         let writer = Writer::create(&path, contract::contract("breaks"), &Provenance::default(), PartLimit::NONE)?;
         let mut breaks = RowWriter::new(writer);
         let (shortfall, decisions) = (Shortfall::default(), Decisions::default());
-        let Night { job, files, scratch, site, began, .. } = self;
-        let night = Reconciliation { job, files, scratch };
+        let Night { rules, terms, files, scratch, site, began, .. } = self;
+        let basis = Basis { terms, rules, files };
+        let night = Reconciliation { basis, scratch };
         let judgement =
             night.judge(site, &shortfall, &decisions, |row| breaks.push(row).map_err(ReconcileError::from))?;
         let count: u64 = breaks.finish()?.finish()?.iter().sum();
@@ -173,7 +179,7 @@ impl Night {
 /// The night as a script; what it reads of D is linked to where a script looks for it.
 fn script(folder: &Path, date: NaiveDate) -> Outcome<Script> {
     let job = job::load(&folder.join("job.toml"), &|_| None)?;
-    let files = day_files(&job, date)?;
+    let (rules, files) = (reconcile::rules_of(&job)?, day_files(&job, date)?);
     let handover = Handover { folder: lake_of(&job).handover(&job.name, date), digests: BTreeMap::new() };
     std::fs::create_dir_all(handover.folder.join("inputs"))?;
     for (dataset, path) in &files.day {
@@ -185,7 +191,8 @@ fn script(folder: &Path, date: NaiveDate) -> Outcome<Script> {
     for (_, nobody) in handover.asked() {
         std::fs::write(nobody, "")?;
     }
-    Ok(reconcile::write_script(&job, &files, &Shortfall::default(), &in_place(&job), &handover)?)
+    let basis = Basis { terms: &Terms::of(&job), rules: &rules, files: &files };
+    Ok(reconcile::write_script(&job.name, basis, &Shortfall::default(), &in_place(&job), &handover)?)
 }
 
 /// The local lake, not a bucket.

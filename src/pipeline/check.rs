@@ -111,7 +111,9 @@ fn in_a_hurry(mut job: Job) -> Job {
 }
 
 fn check_rules(job: &Job, today: NaiveDate) -> Finding {
-    match reconcile::rehearse_rules(job, today).and_then(|()| reconcile::rules_of(job)) {
+    let rehearsed =
+        reconcile::rules_of(job).and_then(|rules| reconcile::rehearse_rules(job, &rules, today).map(|()| rules));
+    match rehearsed {
         Ok(rules) => Finding::fine(counted(rules.iter().count(), "rule", "rules")),
         Err(error) => Finding::wrong("rules", ExitCode::Usage, error.to_string()),
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::NaiveDate;
 use serde::Serialize;
 
-use super::failure::{disk, temporary};
+use super::failure::{disk, rules_wrong, temporary};
 use super::lake_access::ReadableLake;
 use super::night_plan::{NightPlan, PlannedNight};
 use super::ownership::refuse_foreign;
@@ -16,7 +16,6 @@ use super::progress::Quiet;
 use super::provenance::refuse_other_key;
 use super::setup::{Equipment, connect, pseudonyms};
 use super::stage_recorder::is_configured;
-use super::work::rehearsed;
 use crate::api::Api;
 use crate::clock::World;
 use crate::dataset::Lake;
@@ -25,6 +24,7 @@ use crate::error::{ExitCode, Failure};
 use crate::extract::{self, Issue, StageForecast};
 use crate::job::{ApiLimits, BillSource, Job};
 use crate::journal::{Journal, Mode};
+use crate::reconcile;
 use crate::sorter::Room;
 use crate::stage::Stage;
 
@@ -74,7 +74,9 @@ pub struct StageOutlook {
 /// Invalid rules or keys, an unreadable lake or journal.
 pub async fn forecast_night(night: PlannedNight<'_>) -> Result<NightForecast, Failure> {
     let PlannedNight { job, plan, .. } = night;
-    rehearsed(job, plan.date)?;
+    reconcile::rules_of(job)
+        .and_then(|rules| reconcile::rehearse_rules(job, &rules, plan.date))
+        .map_err(rules_wrong)?;
     let scope = Scope::Night { date: plan.date, from: job.rules.lookback_start(plan.date) };
     let reading = ReadableLake::open(job, &scope)?;
     refuse_foreign(job, &reading.lake)?;

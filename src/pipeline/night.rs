@@ -53,7 +53,8 @@ async fn publish(work: &Work<'_>, run: &Run) -> Result<NightOutcome, Failure> {
     }
     let FinishedNight { verdict, sources, breaks, units, .. } = done;
     let manifest_path = PathBuf::from(work.lake.shown(&manifest_path));
-    Ok(NightOutcome { code: verdict.code, manifest_path, manifest, breaks, units, issues: sources.issues })
+    let (code, rules, issues) = (verdict.code, work.rules.clone(), sources.issues);
+    Ok(NightOutcome { code, manifest_path, manifest, breaks, units, rules, issues })
 }
 
 /// Removes what was handed over to a script for this day, and its results: the day is published.

@@ -23,8 +23,8 @@ use crate::dataset::status::RunStatus;
 use crate::durable;
 use crate::error::Failure;
 use crate::job::{Job, Language};
-use crate::reconcile::{self, BreakFigures};
-use crate::watch::{self, Digest, Gauges, Lineage, NightEnd, Told, logbook};
+use crate::reconcile::rules::{Rule, Rules};
+use crate::watch::{self, Digest, Gauges, Lineage, NightBooks, Told, logbook};
 
 /// The events file in the folder of a run.
 const EVENTS: &str = "events.ndjson";
@@ -71,13 +71,13 @@ impl<'a> RunEvents<'a> {
             Ok(outcome) => causes(outcome, TOLD_CAUSES).join("; "),
             Err(failure) => failure.in_one_line(),
         };
-        let (outcome, none) = (result.as_ref().ok(), BreakFigures::default());
-        let end = NightEnd {
-            manifest: outcome.map(|outcome| &outcome.manifest),
-            breaks: outcome.map_or(&none, |outcome| &outcome.breaks),
-            why: (!why.is_empty()).then_some(why),
-        };
-        self.tell(&self.lineage.end(self.world.clock.now(), &end)).await;
+        let books = result.as_ref().ok().map(|outcome| NightBooks {
+            manifest: &outcome.manifest,
+            rules: &outcome.rules,
+            breaks: &outcome.breaks,
+        });
+        let why = (!why.is_empty()).then_some(why.as_str());
+        self.tell(&self.lineage.end(self.world.clock.now(), books, why)).await;
         if let Err(error) = self.lake.put(&self.folder.join(EVENTS)) {
             tracing::warn!(error = in_one_line(&error), "the OpenLineage events could not be put beside the manifest");
         }
@@ -171,8 +171,7 @@ fn write_metrics(
     let mut gauges: Gauges = recall(job, "metrics").unwrap_or_default();
     match result {
         Ok(outcome) => {
-            let rules = reconcile::rules_of(job).ok();
-            gauges.note_night(&outcome.manifest, &outcome.breaks, rules.iter().flat_map(|rules| rules.iter()));
+            gauges.note_night(&outcome.manifest, &outcome.breaks, outcome.rules.iter());
         }
         Err(failure) => gauges.note_end(world.clock.now(), began_at, failure.code as i32),
     }
@@ -198,7 +197,7 @@ async fn send_digest(night: PlannedNight<'_>, result: &Result<NightOutcome, Fail
         exit_code: result.as_ref().map_or_else(|failure| failure.code, |outcome| outcome.code) as i32,
         breaks: judged.map(|outcome| &outcome.breaks),
         causes: &causes,
-        titles: &titles(job),
+        titles: &outcome.map(|outcome| titles(&outcome.rules, job.report.language)).unwrap_or_default(),
         language: job.report.language,
     };
     let Some(news) = digest.news(recall::<Told>(job, "told").as_ref()) else { return Ok(()) };
@@ -210,13 +209,12 @@ fn causes(outcome: &NightOutcome, most: usize) -> Vec<String> {
     outcome.issues.iter().take(most).map(|issue| issue.what.clone()).collect()
 }
 
-fn titles(job: &Job) -> BTreeMap<String, String> {
-    let rules = reconcile::rules_of(job).ok();
-    let title = |rule: &reconcile::rules::Rule| match job.report.language {
+fn titles(rules: &Rules, language: Language) -> BTreeMap<String, String> {
+    let title = |rule: &Rule| match language {
         Language::Zh => (rule.id.clone(), rule.title_zh.clone()),
         Language::En => (rule.id.clone(), rule.title.clone()),
     };
-    rules.iter().flat_map(|rules| rules.iter()).map(title).collect()
+    rules.iter().map(title).collect()
 }
 
 /// A value remembered for the job; `None` when it is not readable.

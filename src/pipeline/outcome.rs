@@ -7,6 +7,7 @@ use crate::dataset::manifest::Manifest;
 use crate::error::ExitCode;
 use crate::extract::Issue;
 use crate::reconcile::BreakFigures;
+use crate::reconcile::rules::Rules;
 
 /// The result of a night.
 #[derive(Debug)]
@@ -21,6 +22,8 @@ pub struct NightOutcome {
     pub breaks: BreakFigures,
     /// How their amounts relate to those of the bill.
     pub(super) units: UnitCounts,
+    /// The rules of the night.
+    pub(super) rules: Rules,
     /// Why the night is incomplete.
     pub issues: Vec<Issue>,
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 use arrow::array::RecordBatch;
 use chrono::{Days, NaiveDate};
 
-use super::failure::{disk, rules_wrong, violated};
+use super::failure::{disk, violated};
 use super::sources::Sources;
 use crate::dataset::columns::Columns;
 use crate::dataset::manifest::FootingEntry;
@@ -18,8 +18,8 @@ use crate::dataset::staged::StagedFile;
 use crate::error::Failure;
 use crate::exports::BadRow;
 use crate::job::{Job, OnBadRow, Pii};
-use crate::reconcile::rules::Rule;
-use crate::reconcile::{self, BreakFigures, DayFiles, Judgement};
+use crate::reconcile::rules::{Rule, Rules};
+use crate::reconcile::{BreakFigures, DayFiles, Judgement};
 use crate::record::{Break, LedgerRow, Record, SubsidyPayment};
 use crate::report::{self, Books, CouponColumns, PackInput, ReportError, RuleTexts, Shelf, TrendDay};
 
@@ -29,6 +29,7 @@ const TREND_DAYS_BEFORE: u64 = 29;
 /// A night whose rules were run.
 pub(super) struct NightToReport<'a> {
     pub(super) job: &'a Job,
+    pub(super) rules: &'a Rules,
     pub(super) is_partial: bool,
     /// The day's staged partitions, including ledger and breaks, and the published days before it.
     pub(super) files: &'a DayFiles,
@@ -45,7 +46,7 @@ pub(super) fn trend_start(date: NaiveDate) -> NaiveDate {
 
 /// Writes the pack into the staging folder.
 pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<StagedFile>, Failure> {
-    let texts = texts_of_rules(night.job)?;
+    let texts = texts_of(night.rules);
     let quarantined = quarantined(night.job, night.sources);
     let unjudged: Vec<_> = night.judgement.unjudged.iter().map(|it| (it.rule_id.clone(), it.dataset.clone())).collect();
     let trend = trend(night.files).map_err(|error| violated(&error))?;
@@ -103,15 +104,14 @@ fn trend(files: &DayFiles) -> Result<Vec<TrendDay>, PartitionError> {
     days.filter(|(date, _)| *date < files.date).map(count).collect()
 }
 
-fn texts_of_rules(job: &Job) -> Result<BTreeMap<String, RuleTexts>, Failure> {
-    let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
+fn texts_of(rules: &Rules) -> BTreeMap<String, RuleTexts> {
     let texts = |rule: &Rule| RuleTexts {
         title_zh: rule.title_zh.clone(),
         title: rule.title.clone(),
         action_zh: rule.action_zh.clone(),
         wordings: rule.wordings.clone(),
     };
-    Ok(rules.iter().map(|rule| (rule.id.clone(), texts(rule))).collect())
+    rules.iter().map(|rule| (rule.id.clone(), texts(rule))).collect()
 }
 
 /// The quarantined rows, if the job has a quarantine. Rows identify users, so their contents are

@@ -63,12 +63,12 @@ impl<'a> Bench<'a> {
         let (dataset, staging) = (LedgerRow::DATASET, self.work.staging);
         let writer = staging.begin(dataset, &done.provenance).map_err(|error| unstaged(&error))?;
         let mut writer = writer.on_one_thread();
-        let (job, Bench { site, files, scratch, .. }) = (self.work.night.job, &mut *self);
+        let Bench { work, site, files, scratch } = self;
         let sink = |batch| writer.write(&batch).map_err(ReconcileError::from);
-        let footing = Reconciliation { job, files, scratch }.build_ledger(site, asked, sink);
+        let footing = Reconciliation { basis: work.basis(files), scratch }.build_ledger(site, asked, sink);
         done.footing = footing.map_err(|error| unmatched(&error))?;
         done.files.extend(staging.end(dataset, writer).map_err(|error| unstaged(&error))?);
-        self.files.day.insert(dataset.to_owned(), staging.partition(dataset));
+        files.day.insert(dataset.to_owned(), staging.partition(dataset));
         Ok(())
     }
 
@@ -77,7 +77,7 @@ impl<'a> Bench<'a> {
         let Bench { work, site, files, scratch } = self;
         let list = BreakList::begin(work, &done.provenance, decisions);
         let mut list = list.map_err(|error| unstaged(&error))?;
-        let night = Reconciliation { job: work.night.job, files, scratch };
+        let night = Reconciliation { basis: work.basis(files), scratch };
         let sink = |it| list.push(it).map_err(ReconcileError::from);
         let judgement = night.judge(site, &done.sources.shortfall, decisions, sink).map_err(unjudgeable)?;
         list.finish(done).map_err(|error| unstaged(&error))?;
@@ -118,6 +118,7 @@ fn report(work: &Work<'_>, done: &mut FinishedNight, files: &DayFiles, judgement
     let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
     let night = NightToReport {
         job: work.night.job,
+        rules: work.rules,
         is_partial: done.verdict.code != ExitCode::Complete,
         files,
         judgement,

@@ -16,7 +16,7 @@ use crate::dataset::manifest::Manifest;
 use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
-use crate::reconcile::{self, Asked, DayFiles, ReconcileError, Reconciliation, Scratch, Site};
+use crate::reconcile::{self, Asked, Basis, DayFiles, ReconcileError, Reconciliation, Scratch, Site, Terms};
 use crate::record::{LedgerRow, Record};
 
 /// What does not foot on the published day `date`, one sentence each.
@@ -35,9 +35,11 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
     let scratch =
         Scratch::new_in(&std::env::temp_dir()).map_err(|error| temporary(&error, "cannot make a scratch folder"))?;
     let nothing = |_| Ok::<(), ReconcileError>(());
-    let night = Reconciliation { job, files: &files, scratch: &scratch };
-    let ledger = night.build_ledger(&mut Site::Here, &Asked::default(), nothing);
-    let footing = match ledger {
+    let footing = reconcile::rules_of(job).and_then(|rules| {
+        let basis = Basis { terms: &Terms::of(job), rules: &rules, files: &files };
+        Reconciliation { basis, scratch: &scratch }.build_ledger(&mut Site::Here, &Asked::default(), nothing)
+    });
+    let footing = match footing {
         Ok(footing) => footing,
         Err(error) => return unmatched(&error),
     };

@@ -135,7 +135,7 @@ fn written(
         handover.digests.insert(name.to_owned(), digest.map_err(|error| disk(&error, "cannot stage whom was asked"))?);
     }
     let place = engine::place(job, work.lake);
-    let script = reconcile::write_script(job, files, &done.sources.shortfall, &place, &handover);
+    let script = reconcile::write_script(&job.name, work.basis(files), &done.sources.shortfall, &place, &handover);
     Ok((script.map_err(|error| unmatched(&error))?, handover))
 }
 

@@ -26,9 +26,9 @@ use crate::dataset::runs::Runs;
 use crate::dataset::staged::StagedFile;
 use crate::error::Failure;
 use crate::extract::{Night, Watcher, keep_certificates};
-use crate::job::Job;
 use crate::journal::Journal;
-use crate::reconcile::{self, BreakFigures, DayFiles};
+use crate::reconcile::rules::Rules;
+use crate::reconcile::{self, Basis, BreakFigures, DayFiles, Terms};
 use crate::sorter::Room;
 use crate::stage::Stage;
 
@@ -48,6 +48,9 @@ pub(super) struct Work<'a> {
     pub(super) plan: &'a NightPlan,
     /// What earlier runs of the date published.
     pub(super) runs: &'a Runs,
+    /// The rules of the job as they are tonight.
+    pub(super) rules: &'a Rules,
+    terms: &'a Terms,
 }
 
 /// Opens what a night works with, and calls `then` with it.
@@ -68,14 +71,17 @@ pub(super) async fn prepared<T>(
     let room = Room { folder: staging.folder().to_owned(), memory_bytes: plan.intake_memory_bytes };
     let equipment = Equipment { journal, apis, pseudonyms, room };
     let night = equipment.night(planned, lake, watcher);
-    then(Work { night: &night, lake, staging: &staging, plan, runs: &runs }).await
+    let (rules, terms) = (reconcile::rules_of(job).map_err(rules_wrong)?, Terms::of(job));
+    let work = Work { night: &night, lake, staging: &staging, plan, runs: &runs, rules: &rules, terms: &terms };
+    then(work).await
 }
 
 impl Work<'_> {
     /// The night up to its match: everything is requested and staged.
     pub(super) async fn gather(&self) -> Result<FinishedNight, Failure> {
         let (job, date) = (self.night.job, self.plan.date);
-        let rules_sha256 = rehearsed(job, date)?;
+        reconcile::rehearse_rules(job, self.rules, date).map_err(rules_wrong)?;
+        let rules_sha256 = self.rules.sha256();
         refuse_other_key(job, self.lake, date, self.night.pseudonyms)?;
         let read = earlier_partitions(job, self.lake, date);
         let read_partitions = read.map_err(|error| disk(&error, "cannot read earlier partitions"))?;
@@ -130,6 +136,11 @@ impl Work<'_> {
         kept.map_err(|error| disk(&error, "cannot keep the state; nothing was published"))
     }
 
+    /// What is matched and judged.
+    pub(super) fn basis<'f>(&'f self, files: &'f DayFiles) -> Basis<'f> {
+        Basis { terms: self.terms, rules: self.rules, files }
+    }
+
     /// The day's staged files, and every published day before it.
     pub(super) fn day_files(&self, staged: &[StagedFile]) -> Result<DayFiles, Failure> {
         let files = published_before(self.lake, self.plan.date);
@@ -166,11 +177,4 @@ pub(super) fn published_before(lake: &Lake, date: NaiveDate) -> io::Result<DayFi
         files.history.insert(contract.name.clone(), earlier);
     }
     Ok(files)
-}
-
-/// Checks that the rules in force can be evaluated, and returns their digest.
-pub(super) fn rehearsed(job: &Job, date: NaiveDate) -> Result<String, Failure> {
-    let rules = reconcile::rules_of(job).map_err(rules_wrong)?;
-    reconcile::rehearse_rules(job, date).map_err(rules_wrong)?;
-    Ok(rules.sha256())
 }

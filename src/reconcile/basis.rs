@@ -9,11 +9,14 @@ use super::rules::Rules;
 use super::terms::Terms;
 
 /// All that the names in a query stand for, wherever it runs.
-#[derive(Clone, Copy)]
-pub(super) struct Basis<'a> {
-    pub(super) terms: &'a Terms,
-    pub(super) rules: &'a Rules,
-    pub(super) files: &'a DayFiles,
+#[derive(Debug, Clone, Copy)]
+pub struct Basis<'a> {
+    /// Of the job.
+    pub terms: &'a Terms,
+    /// Of the job, as they are tonight.
+    pub rules: &'a Rules,
+    /// Of the night and the days before it.
+    pub files: &'a DayFiles,
 }
 
 impl<'a> Basis<'a> {

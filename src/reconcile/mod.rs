@@ -54,6 +54,7 @@ mod fixture;
 #[cfg(test)]
 mod parts_tests;
 
+pub use basis::Basis;
 pub use break_figures::{BreakFigures, BreakKind, BreakTally};
 pub use cases::{CaseOutcome, test_folder};
 pub use cluster::{Carrier, Handover, Place, Script, ScriptResults};
@@ -65,6 +66,7 @@ pub use judge::{Judgement, Unjudged, Waiting};
 pub use ledger::Asked;
 pub use site::Site;
 pub use tally::Tally;
+pub use terms::Terms;
 
 use std::path::PathBuf;
 
@@ -74,24 +76,20 @@ use chrono::NaiveDate;
 use crate::job::Job;
 use crate::record::{Break, LedgerRow, Record};
 use crate::threads::on_own_thread;
-use basis::Basis;
 use judge::NightRules;
 use rules::Rules;
-use terms::Terms;
 
 /// A night to be reconciled.
 #[derive(Debug, Clone, Copy)]
 pub struct Reconciliation<'a> {
-    /// The job.
-    pub job: &'a Job,
-    /// What is reconciled: the files of the night.
-    pub files: &'a DayFiles,
+    /// What is reconciled, and by which terms and rules.
+    pub basis: Basis<'a>,
     /// Where the match leaves what the rules will need of orders and bills.
     pub scratch: &'a Scratch,
 }
 
 impl Reconciliation<'_> {
-    /// Builds the coupon ledger of `files.date` (design §6) into `sink`, batch by batch in key order; returns the control
+    /// Builds the coupon ledger of `basis.files.date` (design §6) into `sink`, batch by batch in key order; returns the control
     /// totals of every side.
     pub fn build_ledger<E: From<ReconcileError> + Send>(
         self,
@@ -99,13 +97,12 @@ impl Reconciliation<'_> {
         asked: &Asked,
         sink: impl FnMut(RecordBatch) -> Result<(), E> + Send,
     ) -> Result<Vec<Footing>, E> {
-        let Reconciliation { job, files, scratch } = self;
-        let terms = Terms::of(job);
+        let Reconciliation { basis, scratch } = self;
+        let Basis { terms, rules, files } = basis;
         match site {
             #[cfg(feature = "spark")]
             Site::Cluster(cluster) if terms.rules.use_request_pattern.is_none() => {
-                let rules = rules_of(job)?;
-                let mut night = cluster.night(Basis { terms: &terms, rules: &rules, files }, scratch);
+                let mut night = cluster.night(basis, scratch);
                 on_own_thread(|| {
                     night.refuse_elsewhere()?;
                     let footing = cluster::build_ledger(&mut night, files.date, asked, sink)?;
@@ -115,14 +112,14 @@ impl Reconciliation<'_> {
             }
             Site::Script(results) => on_own_thread(|| cluster::build_ledger(results, files.date, asked, sink)),
             _ => {
-                let reads = rules_of(job)?.reads(&engine::COMPUTED_VIEWS);
-                ledger::Night::open(&terms, files, asked)?.build(&reads, scratch, sink)
+                let reads = rules.reads(&engine::COMPUTED_VIEWS);
+                ledger::Night::open(terms, files, asked)?.build(&reads, scratch, sink)
             }
         }
     }
 
     /// Runs the rules over the night (design §7): passes every listed break to `sink`, in the order of their ids.
-    /// `files.day` has the day's `coupon_ledger`; `shortfall` names the datasets that a configured stage could not fill.
+    /// `basis.files.day` has the day's `coupon_ledger`; `shortfall` names the datasets that a configured stage could not fill.
     /// After an error, what `sink` received is worthless.
     pub fn judge<E: From<ReconcileError> + Send>(
         self,
@@ -131,9 +128,7 @@ impl Reconciliation<'_> {
         decisions: &Decisions,
         sink: impl FnMut(Break) -> Result<(), E> + Send,
     ) -> Result<Judgement, E> {
-        let Reconciliation { job, files, scratch } = self;
-        let (terms, rules) = (Terms::of(job), rules_of(job)?);
-        let basis = Basis { terms: &terms, rules: &rules, files };
+        let Reconciliation { basis, scratch } = self;
         let night_rules = NightRules { basis, scratch, shortfall, decisions };
         on_own_thread(|| match site {
             Site::Here => night_rules.judge(sink),
@@ -149,30 +144,29 @@ pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static 
     sides::READ.into_iter().chain(order_book::READ).chain(facts::READ)
 }
 
-/// Writes the script for `spark-submit` with all that a `Reconciliation` would ask of a cluster. `files` are those before
-/// the ledger, at their local paths.
+/// Writes the script for `spark-submit` with all that a `Reconciliation` would ask of a cluster. The files of `basis` are
+/// those before the ledger, at their local paths.
 pub fn write_script(
-    job: &Job,
-    files: &DayFiles,
+    job: &str,
+    basis: Basis<'_>,
     shortfall: &Shortfall,
     place: &Place,
     handover: &Handover,
 ) -> Result<Script, ReconcileError> {
-    let (terms, rules) = (Terms::of(job), rules_of(job)?);
-    let mut with_ledger = files.clone();
+    let mut with_ledger = basis.files.clone();
     with_ledger.day.insert(LedgerRow::DATASET.to_owned(), PathBuf::new());
-    let basis = Basis { terms: &terms, rules: &rules, files };
     let judged = judge::judged(Basis { files: &with_ledger, ..basis }, shortfall);
-    on_own_thread(|| cluster::write_script(&job.name, basis, &judged, place, handover))
+    on_own_thread(|| cluster::write_script(job, basis, &judged, place, handover))
 }
 
-/// Runs the job's own rules over an empty day: an error names the file and the line.
-pub fn rehearse_rules(job: &Job, date: NaiveDate) -> Result<(), ReconcileError> {
-    let (terms, rules) = (Terms::of(job), rules_of(job)?);
-    on_own_thread(|| judge::rehearse(&terms, &rules, date))
+/// Runs the job's own rules among `rules` over an empty day: an error names the file and the line.
+pub fn rehearse_rules(job: &Job, rules: &Rules, date: NaiveDate) -> Result<(), ReconcileError> {
+    let terms = Terms::of(job);
+    on_own_thread(|| judge::rehearse(&terms, rules, date))
 }
 
-/// The rules of a job: the built-in ones and its own, without disabled ones.
+/// The rules of a job: the built-in ones and its own, without disabled ones. Reads the files of `rules.folders`: a night
+/// does so once, so that its digest, its breaks and its reports are of the same rules.
 pub fn rules_of(job: &Job) -> Result<Rules, ReconcileError> {
     Ok(Rules::load(&job.rules.folders)?.without(&job.rules.off)?)
 }

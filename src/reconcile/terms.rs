@@ -11,7 +11,7 @@ use crate::stage::Stage;
 
 /// The part of a job that reconciliation depends on.
 #[derive(Debug, Clone)]
-pub(super) struct Terms {
+pub struct Terms {
     /// `[rules]`.
     pub rules: RuleSettings,
     /// `[[subsidy_programs]]`.
@@ -28,7 +28,7 @@ pub(super) struct Terms {
 
 impl Terms {
     /// The terms of a job.
-    pub(super) fn of(job: &Job) -> Terms {
+    pub fn of(job: &Job) -> Terms {
         let sources = job.orders.iter().map(|source| (source.path.clone(), source.wechat_channels.clone()));
         Terms {
             rules: job.rules.clone(),

@@ -13,8 +13,9 @@ use crate::dataset::manifest::Manifest;
 use crate::dataset::staged::{REPORTS, StagedFile, digest_of, partitions};
 use crate::dataset::status::RunStatus;
 use crate::job::Job;
-use crate::reconcile::rules::{Rule, Severity};
-use crate::reconcile::{BreakFigures, rules_of};
+use crate::reconcile::BreakFigures;
+use crate::reconcile::rules::{Rule, Rules, Severity};
+use crate::record::{LedgerRow, Record};
 use crate::stage::Stage;
 
 const SPEC: &str = "https://openlineage.io/spec";
@@ -31,15 +32,15 @@ pub struct Lineage<'a> {
     started_at: DateTime<Utc>,
 }
 
-/// The result of the night, for its last event.
-#[derive(Debug)]
-pub struct NightEnd<'a> {
-    /// The manifest; `None` when the run ended before there was one.
-    pub manifest: Option<&'a Manifest>,
+/// What a night did, for its last event.
+#[derive(Debug, Clone, Copy)]
+pub struct NightBooks<'a> {
+    /// The manifest.
+    pub manifest: &'a Manifest,
+    /// The rules of the night.
+    pub rules: &'a Rules,
     /// The breaks of the day, counted; none when no rules were run.
     pub breaks: &'a BreakFigures,
-    /// Why nothing was published, or not everything.
-    pub why: Option<String>,
 }
 
 /// What a run read and wrote; nothing while that is not known.
@@ -71,24 +72,24 @@ impl<'a> Lineage<'a> {
         self.event("ABORT", self.started_at, self.run_facets(), Datasets::default())
     }
 
-    /// The last event. A run that published anything is COMPLETE; tags contain status and exit code.
-    pub fn end(&self, at: DateTime<Utc>, end: &NightEnd<'_>) -> Value {
+    /// The last event. A run that published anything is COMPLETE; tags contain status and exit code. `books` is `None` if
+    /// the run ended before it had a manifest; `why` says what is missing.
+    pub fn end(&self, at: DateTime<Utc>, books: Option<NightBooks<'_>>, why: Option<&str>) -> Value {
         let mut facets = self.run_facets();
-        if let Some(why) = &end.why {
+        if let Some(why) = why {
             facets.insert(
                 "errorMessage".into(),
                 facet("1-0-1/ErrorMessageRunFacet", json!({"message": why, "programmingLanguage": "RUST"})),
             );
         }
-        let published = end.manifest.filter(|manifest| manifest.status != RunStatus::Failed);
-        if let Some(manifest) = end.manifest {
+        if let Some(NightBooks { manifest, .. }) = books {
             let tag = |key: &str, value: String| json!({"key": key, "value": value, "source": "COUPON_RECON"});
             let tags = [tag("status", manifest.status.to_string()), tag("exit_code", manifest.exit_code.to_string())];
             facets.insert("tags".into(), facet("1-0-0/TagsRunFacet", json!({"tags": tags})));
         }
-        match published {
-            Some(it) => {
-                let datasets = Datasets { inputs: self.inputs(it, end.breaks), outputs: self.outputs(it) };
+        match books.filter(|books| books.manifest.status != RunStatus::Failed) {
+            Some(books) => {
+                let datasets = Datasets { inputs: self.inputs(books), outputs: self.outputs(books.manifest) };
                 self.event("COMPLETE", at, facets, datasets)
             }
             None => self.event("FAIL", at, facets, Datasets::default()),
@@ -136,8 +137,8 @@ impl<'a> Lineage<'a> {
 
     /// The inputs: exports, APIs, earlier partitions. Judged rules are assertions on the dataset they
     /// read first.
-    fn inputs(&self, manifest: &Manifest, breaks: &BreakFigures) -> Vec<Value> {
-        let mut assertions = self.assertions(manifest, breaks);
+    fn inputs(&self, books: NightBooks<'_>) -> Vec<Value> {
+        let (manifest, mut assertions) = (books.manifest, assertions(books));
         let read = manifest.read_partitions.iter().map(|it| it.dataset.clone());
         let names: BTreeSet<String> = read.chain(assertions.keys().cloned()).collect();
         let mut inputs: Vec<Value> = self.sources(manifest);
@@ -174,19 +175,6 @@ impl<'a> Lineage<'a> {
     fn host_of(&self, stage: &str) -> Option<String> {
         let limits = self.job.limits_of(Stage::find(stage)?.api()?)?;
         Some(limits.base_url.origin().ascii_serialization())
-    }
-
-    fn assertions(&self, manifest: &Manifest, breaks: &BreakFigures) -> BTreeMap<String, Vec<Value>> {
-        let mut assertions: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-        let Some(rules) = rules_of(self.job).ok().filter(|_| manifest.is_judged()) else {
-            return assertions;
-        };
-        for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
-            let open = breaks.open_of(&rule.id).rows;
-            let dataset = rule.datasets().next().unwrap_or("coupon_ledger").to_owned();
-            assertions.entry(dataset).or_default().push(assertion(rule, open));
-        }
-        assertions
     }
 
     fn outputs(&self, manifest: &Manifest) -> Vec<Value> {
@@ -234,6 +222,20 @@ impl<'a> Lineage<'a> {
         }
         dataset
     }
+}
+
+/// The judged rules, by the dataset that each reads first.
+fn assertions(NightBooks { manifest, rules, breaks }: NightBooks<'_>) -> BTreeMap<String, Vec<Value>> {
+    let mut assertions: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    if !manifest.is_judged() {
+        return assertions;
+    }
+    for rule in rules.iter().filter(|rule| !manifest.unjudged_rules.contains_key(&rule.id)) {
+        let open = breaks.open_of(&rule.id).rows;
+        let dataset = rule.datasets().next().unwrap_or(LedgerRow::DATASET).to_owned();
+        assertions.entry(dataset).or_default().push(assertion(rule, open));
+    }
+    assertions
 }
 
 /// A judged rule: it succeeds if it has no open break.

@@ -11,6 +11,6 @@ mod post;
 
 pub use caller::Caller;
 pub use digest::{Digest, Told};
-pub use lineage::{Lineage, NightEnd, event_time};
+pub use lineage::{Lineage, NightBooks, event_time};
 pub use metrics::Gauges;
 pub use post::{PostError, post_digest, post_event};
