@@ -239,6 +239,17 @@ pub fn open_rows<R: Record>(path: &Path) -> Result<Rows<R>, PartitionError> {
     Ok(Rows { schema: contract(R::DATASET).arrow(), batches, ready: Vec::new().into_iter() })
 }
 
+/// What an opened partition yields; if it could not be opened, that error is the only item.
+pub(crate) fn or_error<T>(
+    opened: Result<impl Iterator<Item = Result<T, PartitionError>>, PartitionError>,
+) -> impl Iterator<Item = Result<T, PartitionError>> {
+    let (items, error) = match opened {
+        Ok(items) => (Some(items), None),
+        Err(error) => (None, Some(Err(error))),
+    };
+    error.into_iter().chain(items.into_iter().flatten())
+}
+
 /// All rows of a partition, in its order.
 pub fn read_rows<R: Record>(path: &Path) -> Result<Vec<R>, PartitionError> {
     open_rows(path)?.collect()

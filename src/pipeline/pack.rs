@@ -12,7 +12,7 @@ use super::failure::{disk, violated};
 use super::sources::Sources;
 use crate::dataset::columns::Columns;
 use crate::dataset::manifest::FootingEntry;
-use crate::dataset::partition::{PartitionError, open_batches_ahead, open_rows, read_columns};
+use crate::dataset::partition::{PartitionError, open_batches_ahead, open_rows, or_error, read_columns};
 use crate::dataset::publish::Staging;
 use crate::dataset::staged::StagedFile;
 use crate::error::Failure;
@@ -77,21 +77,12 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
 /// The batches of the day's ledger, read ahead on a thread; empty if there is no ledger.
 fn ledger(files: &DayFiles) -> impl Iterator<Item = Result<RecordBatch, PartitionError>> + use<> {
     let path = files.of_day(LedgerRow::DATASET);
-    or_error(path.map(|path| open_batches_ahead(path, CouponColumns::NAMES)).transpose())
+    path.map(|path| or_error(open_batches_ahead(path, CouponColumns::NAMES))).into_iter().flatten()
 }
 
 /// The rows of a dataset of the day.
 fn rows<R: Record>(files: &DayFiles) -> impl Iterator<Item = Result<R, PartitionError>> + use<R> {
-    or_error(files.of_day(R::DATASET).map(open_rows).transpose())
-}
-
-/// The items, if there are any; if they cannot be opened, that error is the only item.
-fn or_error<T, E>(items: Result<Option<impl Iterator<Item = Result<T, E>>>, E>) -> impl Iterator<Item = Result<T, E>> {
-    let (items, error) = match items {
-        Ok(items) => (items, None),
-        Err(error) => (None, Some(Err(error))),
-    };
-    error.into_iter().chain(items.into_iter().flatten())
+    files.of_day(R::DATASET).map(|path| or_error(open_rows(path))).into_iter().flatten()
 }
 
 /// The days before this one, counted from their published breaks.

@@ -10,7 +10,7 @@ use serde::Deserialize;
 
 use crate::dataset::Lake;
 use crate::dataset::manifest::Restated;
-use crate::dataset::partition::{PartitionError, open_rows, read_columns};
+use crate::dataset::partition::{PartitionError, open_rows, or_error, read_columns};
 use crate::dataset::runs::Runs;
 use crate::durable;
 use crate::record::{Break, BreakStatus, Record};
@@ -29,7 +29,7 @@ pub(super) fn against_published(
         return Ok(None);
     }
     let mut is_damaged = false;
-    let before = published(&path).map_while(|row| match row {
+    let before = or_error(open_rows(&path)).map_while(|row| match row {
         Err(error) if is_damage(&error) => {
             is_damaged = true;
             None
@@ -41,14 +41,6 @@ pub(super) fn against_published(
         tracing::warn!("the breaks published for {date} are damaged: they are replaced, and not compared with");
     }
     Ok((!is_damaged).then_some(delta))
-}
-
-/// The breaks of a partition; if it cannot be opened, that error is the only item.
-fn published(path: &Path) -> Box<dyn Iterator<Item = Result<Break, PartitionError>>> {
-    match open_rows(path) {
-        Ok(rows) => Box::new(rows),
-        Err(error) => Box::new(std::iter::once(Err(error))),
-    }
 }
 
 /// Whether the file is to blame, not the disk.
