@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::finished_night::FinishedNight;
+use super::finished_night::ListedBreaks;
 use super::unit_counts::UnitCounts;
 use super::work::Work;
 use crate::dataset::partition::{PartitionError, Provenance, RowWriter};
+use crate::dataset::staged::StagedFile;
 use crate::reconcile::{BreakFigures, Decisions};
 use crate::record::{Break, Record};
 
@@ -42,12 +43,10 @@ impl<'a> BreakList<'a> {
         self.writer.push(it)
     }
 
-    /// Stages the partition and hands over what was counted.
-    pub(super) fn finish(self, done: &mut FinishedNight) -> Result<(), PartitionError> {
-        done.files.extend(self.work.staging.end(Break::DATASET, self.writer.finish()?)?);
-        let is_listed = |id: &str| self.decided.contains(id);
-        done.early_decisions = self.decisions.count_early(self.work.plan.date, is_listed);
-        (done.breaks, done.units) = (self.figures, self.units);
-        Ok(())
+    /// Stages the partition; returns its files and what was counted.
+    pub(super) fn finish(self) -> Result<(Vec<StagedFile>, ListedBreaks), PartitionError> {
+        let files = self.work.staging.end(Break::DATASET, self.writer.finish()?)?;
+        let early_decisions = self.decisions.count_early(self.work.plan.date, |id| self.decided.contains(id));
+        Ok((files, ListedBreaks { figures: self.figures, units: self.units, early_decisions }))
     }
 }

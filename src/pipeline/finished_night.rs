@@ -1,4 +1,4 @@
-//! A finished night before publishing: what it staged, and what is to be reported.
+//! A night before publishing: what its stages staged, and what match and rules made of it if they came to their end.
 
 use chrono::NaiveDate;
 
@@ -14,20 +14,34 @@ use crate::error::{ExitCode, Failure};
 use crate::reconcile::{BreakFigures, Footing, Judgement};
 use crate::stage::Stage;
 
-/// A night whose stages, match and rules are done.
+/// A night whose stages are done.
 pub(super) struct FinishedNight {
     pub(super) verdict: Verdict,
     pub(super) sources: Sources,
-    /// `None` when no rules were run.
-    pub(super) judgement: Option<Judgement>,
-    pub(super) breaks: BreakFigures,
-    pub(super) units: UnitCounts,
-    pub(super) footing: Vec<Footing>,
     pub(super) files: Vec<StagedFile>,
     pub(super) provenance: Provenance,
     pub(super) read_partitions: Vec<ReadPartition>,
-    pub(super) restated: Option<Restated>,
+    /// The days before this one that were never run, first and last.
     pub(super) missing_dates: Option<(NaiveDate, NaiveDate)>,
+    /// Control totals of the match; also of one that does not foot, so that the manifest can show what is missing.
+    pub(super) footing: Vec<Footing>,
+    /// `None` when no rules were run, or something after them failed.
+    pub(super) judged: Option<Judged>,
+}
+
+/// What the rules of a night made.
+pub(super) struct Judged {
+    pub(super) judgement: Judgement,
+    pub(super) breaks: ListedBreaks,
+    /// Compared with the breaks published for the day before; `None` if there are none.
+    pub(super) restated: Option<Restated>,
+}
+
+/// What is known of the listed breaks of a night without reading them again.
+pub(super) struct ListedBreaks {
+    pub(super) figures: BreakFigures,
+    pub(super) units: UnitCounts,
+    /// Decisions that do not apply yet: their breaks are first seen on a later day.
     pub(super) early_decisions: usize,
 }
 
@@ -37,10 +51,6 @@ impl FinishedNight {
         let code = failure.code;
         let issue = issue_of(failure)?;
         self.verdict = Verdict { code, publish: false };
-        self.judgement = None;
-        self.breaks = BreakFigures::default();
-        self.units = UnitCounts::default();
-        self.sources.entries.retain(|entry| !entry.is(Stage::Reconcile) && !entry.is(Stage::Report));
         let failed = StageEntry::new(Stage::Reconcile, StageStatus::Failed);
         self.sources.entries.push(StageEntry { why: Some(issue.what.clone()), ..failed });
         self.sources.issues.push(issue);

@@ -15,6 +15,7 @@ use crate::stage::Stage;
 pub(super) fn of(work: &Work<'_>, done: &FinishedNight, run: &Run) -> Result<Manifest, Failure> {
     let journal = work.night.journal;
     let stale = stale_after(&work.night.job.rules, work.lake, work.runs, work.plan.date, &done.files);
+    let judged = done.judged.as_ref();
     let stale_dates = stale.map_err(|error| disk(&error, "cannot read later manifests"))?;
     Ok(Manifest {
         manifest_version: MANIFEST_VERSION,
@@ -37,14 +38,14 @@ pub(super) fn of(work: &Work<'_>, done: &FinishedNight, run: &Run) -> Result<Man
         journal_extent: journal.extent(),
         journal_sha256: journal.digests(&work.night.corner()).map_err(|error| unjournalled(&error))?,
         rules_sha256: done.provenance.rules_sha256.clone(),
-        unjudged_rules: done.judgement.iter().flat_map(|it| &it.unjudged).map(unjudged).collect(),
+        unjudged_rules: judged.iter().flat_map(|it| &it.judgement.unjudged).map(unjudged).collect(),
         stale_dates,
         footing: done.footing.iter().map(footing_entry).collect(),
         intake: done.sources.intake.clone(),
         coverage: done.sources.coverage.clone(),
-        restated: done.restated.clone(),
+        restated: judged.and_then(|it| it.restated.clone()),
         missing_dates: done.missing_dates,
-        early_decisions: done.early_decisions,
+        early_decisions: judged.map_or(0, |it| it.breaks.early_decisions),
         caller: work.plan.caller.airflow.clone(),
     })
 }

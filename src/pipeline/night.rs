@@ -51,7 +51,8 @@ async fn publish(work: &Work<'_>, run: &Run) -> Result<NightOutcome, Failure> {
     if done.verdict.publish {
         clear_handover(work)?;
     }
-    let FinishedNight { verdict, sources, breaks, units, .. } = done;
+    let FinishedNight { verdict, sources, judged, .. } = done;
+    let (breaks, units) = judged.map(|it| (it.breaks.figures, it.breaks.units)).unwrap_or_default();
     let manifest_path = PathBuf::from(work.lake.shown(&manifest_path));
     let (code, rules, issues) = (verdict.code, work.rules.clone(), sources.issues);
     Ok(NightOutcome { code, manifest_path, manifest, breaks, units, rules, issues })

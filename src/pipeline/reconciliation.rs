@@ -5,17 +5,16 @@ use super::decisions;
 use super::engine;
 use super::entries::{footing_entry, stage_entry};
 use super::failure::{disk, unjudgeable, unmatched, unstaged, violated};
-use super::finished_night::FinishedNight;
+use super::finished_night::{FinishedNight, Judged};
 use super::pack::{self, NightToReport};
 use super::restatement;
 use super::script;
 use super::work::Work;
-use crate::dataset::staged::REPORTS;
+use crate::dataset::manifest::StageEntry;
+use crate::dataset::staged::{REPORTS, StagedFile};
 use crate::error::{ExitCode, Failure};
 use crate::quantity::counted;
-use crate::reconcile::{
-    Asked, DayFiles, Decisions, Footing, Judgement, ReconcileError, Reconciliation, Scratch, Site, Waiting,
-};
+use crate::reconcile::{Asked, DayFiles, Decisions, Footing, ReconcileError, Reconciliation, Scratch, Site, Waiting};
 use crate::record::{Break, LedgerRow, Record};
 use crate::stage::Stage;
 
@@ -35,15 +34,18 @@ pub(super) fn reconcile(work: &Work<'_>, done: &mut FinishedNight) -> Result<(),
     bench.stage_ledger(done, &asked)?;
     refuse_unfooted(&done.footing)?;
     let decisions = decisions::of_night(work.night.job, work.lake, work.plan.date, done.missing_dates.is_some())?;
-    let judgement = bench.judge(done, &decisions)?;
+    let judged = bench.judge(done, &decisions)?;
     engine::clear(work.night.job, work.lake, &bench.site)?;
-    bench.compare(done, &decisions)?;
-    done.sources.entries.push(stage_entry(Stage::Reconcile, &done.files, Stage::Reconcile.datasets()));
-    tell_waiting(done, &judgement.waiting);
-    if work.plan.is_selected(Stage::Report) {
-        report(work, done, &bench.files, &judgement)?;
+    if done.missing_dates.is_none() {
+        warn_of_waiting(&judged.judgement.waiting);
     }
-    done.judgement = Some(judgement);
+    if work.plan.is_selected(Stage::Report) {
+        let reports = report(work, done, &bench.files, &judged)?;
+        done.sources.entries.push(stage_entry(Stage::Report, &reports, &[REPORTS]));
+        done.files.extend(reports);
+    }
+    done.sources.entries.push(reconcile_entry(&done.files, &judged.judgement.waiting));
+    done.judged = Some(judged);
     Ok(())
 }
 
@@ -72,26 +74,21 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// Runs the rules over the ledger and stages the breaks.
-    fn judge(&mut self, done: &mut FinishedNight, decisions: &Decisions) -> Result<Judgement, Failure> {
+    /// Runs the rules over the ledger, stages the breaks and compares them with those published before.
+    fn judge(&mut self, done: &mut FinishedNight, decisions: &Decisions) -> Result<Judged, Failure> {
         let Bench { work, site, files, scratch } = self;
         let list = BreakList::begin(work, &done.provenance, decisions);
         let mut list = list.map_err(|error| unstaged(&error))?;
         let night = Reconciliation { basis: work.basis(files), scratch };
         let sink = |it| list.push(it).map_err(ReconcileError::from);
         let judgement = night.judge(site, &done.sources.shortfall, decisions, sink).map_err(unjudgeable)?;
-        list.finish(done).map_err(|error| unstaged(&error))?;
-        files.day.insert(Break::DATASET.to_owned(), work.staging.partition(Break::DATASET));
-        Ok(judgement)
-    }
-
-    /// Compares the breaks of this night with those published before.
-    fn compare(&self, done: &mut FinishedNight, decisions: &Decisions) -> Result<(), Failure> {
-        let (work, tonight) = (self.work, self.work.staging.partition(Break::DATASET));
+        let (staged, breaks) = list.finish().map_err(|error| unstaged(&error))?;
+        done.files.extend(staged);
+        let tonight = work.staging.partition(Break::DATASET);
         let is_decided = |id: &str| decisions.find(id).is_some();
         let restated = restatement::against_published(work.lake, work.plan.date, &tonight, is_decided);
-        done.restated = restated.map_err(|error| violated(&error))?;
-        Ok(())
+        files.day.insert(Break::DATASET.to_owned(), tonight);
+        Ok(Judged { judgement, breaks, restated: restated.map_err(|error| violated(&error))? })
     }
 }
 
@@ -102,31 +99,42 @@ fn refuse_unfooted(footing: &[Footing]) -> Result<(), Failure> {
     }
 }
 
-/// Counts what waits for days that are not known, and names them: nobody would miss a break that never opens. Days that
-/// were never run just before D have a warning of their own.
-fn tell_waiting(done: &mut FinishedNight, waiting: &Waiting) {
-    let Some(entry) = done.sources.entries.last_mut().filter(|_| waiting.rows > 0) else { return };
-    entry.notes.insert("waiting_rows".to_owned(), waiting.rows as u64);
-    if done.missing_dates.is_none() {
+/// The entry of match and rules; it counts what waits for days that are not known.
+fn reconcile_entry(files: &[StagedFile], waiting: &Waiting) -> StageEntry {
+    let mut entry = stage_entry(Stage::Reconcile, files, Stage::Reconcile.datasets());
+    if waiting.rows > 0 {
+        entry.notes.insert("waiting_rows".to_owned(), waiting.rows as u64);
+    }
+    entry
+}
+
+/// Names the days for which rows wait: nobody would miss a break that never opens. Days that were never run just before D
+/// have a warning of their own.
+fn warn_of_waiting(waiting: &Waiting) {
+    if waiting.rows > 0 {
         let days = waiting.days.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         let rows = counted(waiting.rows, "row of a rule waits", "rows of rules wait");
         tracing::warn!("{rows} for inputs of {days} that never came; bring them and run these days again");
     }
 }
 
-fn report(work: &Work<'_>, done: &mut FinishedNight, files: &DayFiles, judgement: &Judgement) -> Result<(), Failure> {
+/// Stages the finance files.
+fn report(
+    work: &Work<'_>,
+    done: &FinishedNight,
+    files: &DayFiles,
+    judged: &Judged,
+) -> Result<Vec<StagedFile>, Failure> {
     let footing: Vec<_> = done.footing.iter().map(footing_entry).collect();
     let night = NightToReport {
         job: work.night.job,
         rules: work.rules,
         is_partial: done.verdict.code != ExitCode::Complete,
         files,
-        judgement,
-        breaks: &done.breaks,
+        judgement: &judged.judgement,
+        breaks: &judged.breaks.figures,
         sources: &done.sources,
         footing: &footing,
     };
-    done.files.extend(pack::write(&night, work.staging)?);
-    done.sources.entries.push(stage_entry(Stage::Report, &done.files, &[REPORTS]));
-    Ok(())
+    pack::write(&night, work.staging)
 }

@@ -16,7 +16,6 @@ use super::restatement;
 use super::setup::{Equipment, complete_publication, connect, open_journal, open_staging, pseudonyms};
 use super::sources::Sources;
 use super::stages;
-use super::unit_counts::UnitCounts;
 use super::verdict::{Circumstances, Verdict};
 use crate::contract;
 use crate::dataset::Lake;
@@ -28,7 +27,7 @@ use crate::error::Failure;
 use crate::extract::{Night, Watcher, keep_certificates};
 use crate::journal::Journal;
 use crate::reconcile::rules::Rules;
-use crate::reconcile::{self, Basis, BreakFigures, DayFiles, Terms};
+use crate::reconcile::{self, Basis, DayFiles, Terms};
 use crate::sorter::Room;
 use crate::stage::Stage;
 
@@ -98,15 +97,11 @@ impl Work<'_> {
             verdict,
             files: std::mem::take(&mut sources.files),
             sources,
-            judgement: None,
-            breaks: BreakFigures::default(),
-            units: UnitCounts::default(),
-            footing: Vec::new(),
             provenance,
             read_partitions,
-            restated: None,
             missing_dates: missing_dates.map_err(|error| disk(&error, "cannot list published partitions"))?,
-            early_decisions: 0,
+            footing: Vec::new(),
+            judged: None,
         };
         intact.or_else(|failure| done.withdraw(failure))?;
         Ok(done)
