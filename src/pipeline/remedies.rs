@@ -17,7 +17,7 @@ use super::work::JournalKeeper;
 use crate::clock::{World, business_date_of};
 use crate::dataset::Lake;
 use crate::dataset::bucket::Scope;
-use crate::dataset::partition::{PartitionError, read_rows};
+use crate::dataset::partition::{PartitionError, open_rows, or_error};
 use crate::dataset::parts;
 use crate::durable;
 use crate::error::{ExitCode, Failure};
@@ -26,7 +26,7 @@ use crate::job::{Job, PayV3Settings};
 use crate::journal::{Journal, Mode};
 use crate::reconcile::Decisions;
 use crate::record::{Break, Record};
-use crate::remedy::{Call, Ended, Facts, Grounds, Latest, Performance, Performed, Plan, Source};
+use crate::remedy::{Call, Ended, Facts, Grounds, Latest, OpenBreaks, Performance, Performed, Plan, Source};
 use crate::wechat::pay_v3::PayV3;
 
 /// The journal stage that holds the answers to the calls of approved plans.
@@ -59,9 +59,10 @@ pub fn propose(job: &Job, job_file: &Path, date: NaiveDate, rules: &BTreeSet<Str
     propose_by_facts(job, job_file, date, rules).map(|proposal| proposal.plan)
 }
 
-/// The calls and the partitions they follow from.
+/// The calls and what they follow from.
 struct Proposal {
     plan: Plan,
+    breaks: OpenBreaks,
     facts: Facts,
     decisions: Decisions,
 }
@@ -79,15 +80,16 @@ fn propose_by_facts(
     if !path.is_file() {
         return Err(not_published(job, &reading.lake, date));
     }
-    let breaks = read_breaks(&path)?;
     let decisions = decisions::since_night(job, &reading.lake, date)?;
-    let facts = Facts::read(&reading.lake, from, date, Plan::concerned(&breaks)).map_err(unreadable)?;
+    let breaks = or_error(open_rows(&path));
+    let breaks = OpenBreaks::of(breaks, &decisions, date).map_err(unreadable)?;
+    let facts = Facts::read(&reading.lake, from, date, breaks.with_remedy()).map_err(unreadable)?;
     let breaks_sha256 = parts::sha256(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
     let job_file = std::path::absolute(job_file).unwrap_or_else(|_| job_file.to_owned());
     let source = Source { job_file: &job_file.to_string_lossy(), date, breaks_sha256: &breaks_sha256 };
     let grounds = Grounds { job, facts: &facts, decisions: &decisions };
     let plan = Plan::propose(grounds, source, &breaks, rules);
-    Ok(Proposal { plan, facts, decisions })
+    Ok(Proposal { plan, breaks, facts, decisions })
 }
 
 /// Performs an approved plan; `tell` is called with the outcome of each call.
@@ -148,22 +150,20 @@ async fn carry_out(
 /// What the day that was published last says: only by that may a call be made.
 struct LatestDay {
     day: NaiveDate,
-    /// The breaks that are open.
-    open: BTreeSet<String>,
     proposal: Proposal,
 }
 
 impl LatestDay {
     fn read(job: &Job, lake: &Lake, plan: &Plan) -> Result<LatestDay, Failure> {
         let day = last_day(lake, plan.date)?;
-        let open = open_breaks(job, day)?;
         let proposal = propose_by_facts(job, Path::new(&plan.job_file), day, &BTreeSet::new())?;
-        Ok(LatestDay { day, open, proposal })
+        Ok(LatestDay { day, proposal })
     }
 
     fn as_told(&self) -> Latest<'_> {
-        let Proposal { plan, facts, decisions } = &self.proposal;
-        Latest { day: self.day, facts, proposed: plan.proposed(), open: &self.open, decisions }
+        let Proposal { plan, breaks, facts, decisions } = &self.proposal;
+        let open = breaks.with_remedy().iter().map(|it| it.break_id.as_str()).collect();
+        Latest { day: self.day, facts, proposed: plan.proposed(), open, decisions }
     }
 }
 
@@ -277,17 +277,6 @@ fn asked_last(lake: &Lake, published: NaiveDate, world: &World) -> Result<NaiveD
         }
     }
     Ok(last)
-}
-
-/// The breaks that are open by the latest published day: a later night may have seen some resolve.
-fn open_breaks(job: &Job, to: NaiveDate) -> Result<BTreeSet<String>, Failure> {
-    let reading = ReadableLake::open(job, &Scope::Days { dataset: Break::DATASET, from: to, to })?;
-    let breaks = read_breaks(&reading.lake.partition(Break::DATASET, to))?;
-    Ok(breaks.into_iter().filter(Break::is_open).map(|it| it.break_id).collect())
-}
-
-fn read_breaks(path: &Path) -> Result<Vec<Break>, Failure> {
-    read_rows(path).map_err(unreadable)
 }
 
 fn unreadable(error: PartitionError) -> Failure {

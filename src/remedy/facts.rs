@@ -107,7 +107,7 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of<'b>(breaks: impl Iterator<Item = &'b Break>) -> Wanted {
+    fn of(breaks: &[Break]) -> Wanted {
         let mut wanted = Wanted { codes: BTreeMap::new(), subsidy_nos: BTreeSet::new(), order_nos: BTreeSet::new() };
         for it in breaks {
             if let (Some(stock), Some(code)) = (&it.stock_id, &it.coupon_code) {
@@ -129,12 +129,7 @@ impl Facts {
     ///
     /// # Errors
     /// A published file is torn or does not fit its contract; the lake cannot be listed.
-    pub fn read<'b>(
-        lake: &Lake,
-        from: NaiveDate,
-        date: NaiveDate,
-        breaks: impl Iterator<Item = &'b Break>,
-    ) -> Result<Facts, PartitionError> {
+    pub fn read(lake: &Lake, from: NaiveDate, date: NaiveDate, breaks: &[Break]) -> Result<Facts, PartitionError> {
         let (wanted, mut facts) = (Wanted::of(breaks), Facts::default());
         let of_day = |dataset| Some(lake.partition(dataset, date)).filter(|path| path.exists());
         if let Some(path) = of_day(LedgerRow::DATASET) {
@@ -372,7 +367,7 @@ mod tests {
             ..Break::for_tests("AO03", NaiveDate::MIN)
         };
         let breaks = [of_coupon("C1"), of_coupon("C2")];
-        let wanted = Wanted::of(breaks.iter());
+        let wanted = Wanted::of(&breaks);
         let row = |coupon_code, use_request_no| LedgerCoupon {
             stock_id: "S",
             coupon_code,
@@ -465,7 +460,7 @@ mod tests {
         };
         publish::<SubsidyOrder>(&lake, day(20), &[line("", 80), line("2120", 30)]);
         let it = Break { out_subsidy_no: Some("L1".to_owned()), ..Break::for_tests("SU11", day(20)) };
-        let facts = Facts::read(&lake, day(18), day(20), [it].iter()).unwrap();
+        let facts = Facts::read(&lake, day(18), day(20), &[it]).unwrap();
         assert_eq!(facts.order("L1").map(|line| line.amount_fen), Some(Fen(80)));
     }
 

@@ -87,8 +87,8 @@ pub struct Latest<'a> {
     pub facts: &'a Facts,
     /// What it proposes under today's job: any other call is outdated.
     pub proposed: Proposed<'a>,
-    /// The breaks that are open on it.
-    pub open: &'a BTreeSet<String>,
+    /// The ids of the breaks with a remedy that are open on it: a later night may have seen some resolve.
+    pub open: BTreeSet<&'a str>,
     /// The current decisions about them.
     pub decisions: &'a Decisions,
 }
@@ -96,7 +96,7 @@ pub struct Latest<'a> {
 impl Latest<'_> {
     /// Why a call is not needed any more, if that is so.
     fn speaks_against(&self, call: &Call) -> Option<Performed> {
-        if !self.open.contains(&call.break_id) {
+        if !self.open.contains(call.break_id.as_str()) {
             return Some(Performed::Settled);
         }
         if let Some(decision) = self.decisions.find_in_force(&call.break_id, self.day) {

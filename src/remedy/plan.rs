@@ -10,8 +10,9 @@ use serde_json::Value;
 use super::call::Call;
 use super::error::PlanError;
 use super::facts::Facts;
+use super::open_breaks::{ByHand, OpenBreaks};
 use super::operation::Operation;
-use super::proposals::{has_remedy, propose};
+use super::proposals::propose;
 use crate::byte_order_mark;
 use crate::job::Job;
 use crate::money::Fen;
@@ -60,20 +61,6 @@ pub struct Impossible {
     pub reason: String,
 }
 
-/// Breaks of a rule that a person has to examine.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ByHand {
-    /// The rule.
-    pub rule_id: String,
-    /// How many are open.
-    pub breaks: u64,
-    /// Fen at risk.
-    pub at_risk_fen: Fen,
-    /// What to do, according to the rule.
-    pub action: String,
-}
-
 /// The origin of the breaks of a plan.
 #[derive(Debug, Clone, Copy)]
 pub struct Source<'a> {
@@ -97,22 +84,21 @@ pub struct Grounds<'a> {
 }
 
 impl Plan {
-    /// Proposes calls for the open breaks among `breaks`, only of `rules` if any are named.
-    pub fn propose(grounds: Grounds<'_>, source: Source<'_>, breaks: &[Break], rules: &BTreeSet<String>) -> Plan {
+    /// Proposes calls for the open breaks of a day, only of `rules` if any are named.
+    pub fn propose(grounds: Grounds<'_>, source: Source<'_>, breaks: &OpenBreaks, rules: &BTreeSet<String>) -> Plan {
         let mut plan = Plan::without_calls(grounds.job, source);
         let mut drafting = Drafting { grounds, date: source.date, paid: BTreeSet::new(), numbers: BTreeSet::new() };
-        let is_named = |it: &Break| rules.is_empty() || rules.contains(&it.rule_id);
+        let is_named = |rule_id: &str| rules.is_empty() || rules.contains(rule_id);
         // Considers all rules, whichever are named: two plans of one day must not pay for one coupon under two numbers.
-        for it in Plan::concerned(breaks) {
+        for it in breaks.with_remedy() {
             let proposal = drafting.operations(it);
-            if is_named(it) {
+            if is_named(&it.rule_id) {
                 plan.add(it, proposal);
             }
         }
         plan.calls.sort_by(|one, other| order(one).cmp(&order(other)));
         plan.impossible.sort_by(|one, other| one.break_id.cmp(&other.break_id));
-        let is_by_hand = |it: &&Break| it.is_open() && is_named(it) && !has_remedy(&it.rule_id);
-        plan.by_hand = by_hand(breaks.iter().filter(is_by_hand).filter(|it| drafting.decision(it).is_none()));
+        plan.by_hand = breaks.by_hand().filter(|it| is_named(&it.rule_id)).cloned().collect();
         plan
     }
 
@@ -138,11 +124,6 @@ impl Plan {
             Some(Err(reason)) => self.impossible.push(Impossible::new(it, reason)),
             None => {}
         }
-    }
-
-    /// The open breaks of rules with a remedy.
-    pub fn concerned(breaks: &[Break]) -> impl Iterator<Item = &Break> {
-        breaks.iter().filter(|it| it.is_open() && has_remedy(&it.rule_id))
     }
 
     /// An index of its calls.
@@ -285,19 +266,4 @@ fn number_once(
 /// By rule, the largest risk first.
 fn order(call: &Call) -> (&str, std::cmp::Reverse<Fen>, &str, &str) {
     (&call.rule_id, std::cmp::Reverse(call.at_risk_fen), &call.break_id, &call.request_no)
-}
-
-fn by_hand<'b>(breaks: impl Iterator<Item = &'b Break>) -> Vec<ByHand> {
-    let mut rules: BTreeMap<&str, ByHand> = BTreeMap::new();
-    for it in breaks {
-        let rule = rules.entry(&it.rule_id).or_insert_with(|| ByHand {
-            rule_id: it.rule_id.clone(),
-            breaks: 0,
-            at_risk_fen: Fen::ZERO,
-            action: it.action.clone(),
-        });
-        rule.breaks += 1;
-        rule.at_risk_fen += it.at_risk_fen;
-    }
-    rules.into_values().collect()
 }

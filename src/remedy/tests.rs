@@ -1,12 +1,14 @@
 //! Tests of which calls are proposed for which breaks, and which are not.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::path::Path;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use serde_json::json;
 
 use super::facts::{Coupon, Facts};
+use super::open_breaks::OpenBreaks;
 use super::operation::Operation;
 use super::plan::{Grounds, Plan, Source};
 use super::proposals::propose;
@@ -328,11 +330,21 @@ fn a_return_of_another_receipt_that_failed_changes_no_number() {
     assert_eq!(of_second, same, "it may have been sent under that number, and would be returned twice");
 }
 
+fn open(breaks: &[Break], decisions: &Decisions, date: NaiveDate) -> OpenBreaks {
+    OpenBreaks::of(breaks.iter().cloned().map(Ok::<_, Infallible>), decisions, date).expect("there is no error")
+}
+
 /// The plan for breaks without decisions, of these rules if any are named.
 fn plan_for(breaks: &[Break], facts: &Facts, rules: &[&str]) -> Plan {
     let source = Source { job_file: "job.toml", date: date(), breaks_sha256: "ab" };
-    let grounds = Grounds { job: &job(), facts, decisions: &Decisions::default() };
-    Plan::propose(grounds, source, breaks, &rules.iter().map(|rule| (*rule).to_owned()).collect())
+    let decisions = Decisions::default();
+    let grounds = Grounds { job: &job(), facts, decisions: &decisions };
+    Plan::propose(
+        grounds,
+        source,
+        &open(breaks, &decisions, date()),
+        &rules.iter().map(|rule| (*rule).to_owned()).collect(),
+    )
 }
 
 #[test]
@@ -480,7 +492,7 @@ fn a_break_that_was_decided_since_has_no_call_and_leaves_its_coupon_to_another()
     let planned = |date| {
         let source = Source { job_file: "job.toml", date, breaks_sha256: "ab" };
         let grounds = Grounds { job: &job(), facts: &facts, decisions: &decisions };
-        Plan::propose(grounds, source, &breaks, &BTreeSet::new())
+        Plan::propose(grounds, source, &open(&breaks, &decisions, date), &BTreeSet::new())
     };
     let decided = planned(date());
     assert_eq!(decided.calls.iter().map(|call| call.request_no.as_str()).collect::<Vec<_>>(), ["L2"]);
