@@ -7,7 +7,7 @@ use std::iter::Sum;
 use serde::Serialize;
 
 use crate::money::Fen;
-use crate::record::{Break, BreakStatus};
+use crate::record::{Break, BreakStatus, Severity};
 use crate::sha256::Sha256;
 
 /// Number and amount of breaks.
@@ -24,8 +24,8 @@ pub struct BreakTally {
 pub struct BreakKind {
     /// Rule.
     pub rule_id: String,
-    /// high, medium or low.
-    pub severity: String,
+    /// How bad they are.
+    pub severity: Severity,
     /// The side that has to act.
     pub side: String,
     /// Their status on the business date.
@@ -73,7 +73,7 @@ impl BreakKind {
     fn of(it: &Break) -> BreakKind {
         BreakKind {
             rule_id: it.rule_id.clone(),
-            severity: it.severity.clone(),
+            severity: it.severity,
             side: it.side.clone(),
             status: it.status,
             age_days: it.age_days,

@@ -133,7 +133,7 @@ pub(super) fn break_of(date: NaiveDate, break_id: String, finding: Finding<'_>) 
     Break {
         break_id,
         rule_id: rule.id.clone(),
-        severity: rule.severity.as_str().to_owned(),
+        severity: rule.severity,
         side: rule.side.clone(),
         status,
         first_seen_date: date,

@@ -1,11 +1,8 @@
 //! The status of a break, as named in the dataset.
 
-use std::fmt;
+use serde::Deserialize;
 
-use serde::{Deserialize, Serialize, Serializer};
-
-use super::packed::{Cell, Unpacked};
-use crate::sorter::{CellPacker, Unpacker};
+use super::word::word;
 
 /// The status of a break.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -66,38 +63,4 @@ impl BreakStatus {
     }
 }
 
-impl fmt::Display for BreakStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.as_str())
-    }
-}
-
-impl Serialize for BreakStatus {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.as_str())
-    }
-}
-
-impl From<String> for BreakStatus {
-    fn from(text: String) -> BreakStatus {
-        BreakStatus::of(&text)
-    }
-}
-
-impl Cell for BreakStatus {
-    fn pack(&self, cells: &mut CellPacker<'_>) {
-        cells.text(self.as_str());
-    }
-}
-
-impl Unpacked<'_> for BreakStatus {
-    type Owned = BreakStatus;
-
-    fn unpack(cells: &mut Unpacker<'_>) -> BreakStatus {
-        BreakStatus::of(cells.text())
-    }
-
-    fn own(self) -> BreakStatus {
-        self
-    }
-}
+word!(BreakStatus);

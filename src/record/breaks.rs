@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::Record;
 use super::break_status::BreakStatus;
 use super::packed::packed_row;
+use super::severity::Severity;
 use crate::money::Fen;
 
 /// A discrepancy and its history over the nights (`breaks`).
@@ -15,8 +16,8 @@ pub struct Break {
     pub break_id: String,
     /// Rule.
     pub rule_id: String,
-    /// high, medium or low.
-    pub severity: String,
+    /// How bad it is, according to the rule.
+    pub severity: Severity,
     /// The side that has to act, according to the rule.
     pub side: String,
     /// Its status on the business date.
@@ -91,7 +92,7 @@ impl Break {
         Break {
             break_id: rule_id.to_owned(),
             rule_id: rule_id.to_owned(),
-            severity: "high".to_owned(),
+            severity: Severity::High,
             side: "merchant".to_owned(),
             status: BreakStatus::Open,
             first_seen_date: date,

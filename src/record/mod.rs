@@ -12,9 +12,11 @@ pub mod match_pass;
 mod merchant;
 mod packed;
 pub mod receipt_status;
+mod severity;
 pub mod stock_type;
 mod subsidy;
 mod voucher;
+mod word;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -26,6 +28,7 @@ pub use card::{Card, CardAccountDay, CardDay, MemberCardDay, MemberCardDetailDay
 pub use coupon::{CouponCode, CouponEvent, Stock, UserCoupon};
 pub use ledger::LedgerRow;
 pub use merchant::{OrderLine, SubsidyOrder};
+pub use severity::Severity;
 pub use subsidy::{SubsidyPayment, SubsidyReturn};
 pub use voucher::{V2Coupon, V2Stock};
 

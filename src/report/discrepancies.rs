@@ -42,7 +42,7 @@ pub(super) fn row<'a>(input: &'a PackInput<'_>, it: &'a Break) -> [Cell<'a>; COL
         Cell::id(&it.break_id),
         Cell::text(&it.rule_id),
         Cell::text(input.title(&it.rule_id)),
-        Cell::text(word(words::SEVERITY, language, &it.severity)),
+        Cell::text(word(words::SEVERITY, language, it.severity.as_str())),
         Cell::text(word(words::SIDE, language, &it.side)),
         Cell::text(word(words::STATUS, language, it.status.as_str())),
         Cell::Date(Some(it.first_seen_date)),

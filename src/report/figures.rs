@@ -13,6 +13,7 @@ use super::trend::TrendDay;
 use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::dataset::status::RunStatus;
 use crate::reconcile::{BreakFigures, BreakKind, BreakTally};
+use crate::record::Severity;
 
 /// Format version of `summary.json`.
 const SUMMARY_VERSION: u32 = 1;
@@ -79,8 +80,8 @@ pub struct RuleFigures<'a> {
     pub title: &'a str,
     /// Chinese.
     pub title_zh: &'a str,
-    /// high, medium or low.
-    pub severity: &'a str,
+    /// How bad its breaks are.
+    pub severity: Severity,
     /// Who should act.
     pub side: &'a str,
     /// All of them.
@@ -115,7 +116,7 @@ impl<'a> Summary<'a> {
             new: breaks.tally(|kind| kind.status.is_news()),
             resolved: breaks.tally(|kind| kind.is_resolved_tonight),
             by_status: group(breaks.kinds(), |kind| kind.status.as_str()),
-            by_severity: group(breaks.open_kinds(), |kind| &kind.severity),
+            by_severity: group(breaks.open_kinds(), |kind| kind.severity.as_str()),
             by_side: group(breaks.open_kinds(), |kind| &kind.side),
             by_age: AgeBucket::ALL.map(|age| of_age(breaks, age)).to_vec(),
             by_rule: by_rule(input),
@@ -144,7 +145,7 @@ fn group<'b>(
 fn of_age(breaks: &BreakFigures, age: AgeBucket) -> AgeFigures<'_> {
     let of_age = || breaks.open_kinds().filter(|(kind, _)| AgeBucket::of(kind.age_days) == age);
     let open = of_age().map(|(_, tally)| tally).sum();
-    AgeFigures { age_days: age.label(), open, by_severity: group(of_age(), |kind| &kind.severity) }
+    AgeFigures { age_days: age.label(), open, by_severity: group(of_age(), |kind| kind.severity.as_str()) }
 }
 
 fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
@@ -167,7 +168,7 @@ fn of_rule<'a>(input: &'a PackInput<'_>, rule_id: &'a str, kinds: &[(&'a BreakKi
         rule_id,
         title: title(|it| &it.title),
         title_zh: title(|it| &it.title_zh),
-        severity: &weightiest.severity,
+        severity: weightiest.severity,
         side: &weightiest.side,
         open: kinds.iter().map(|(_, tally)| *tally).sum(),
         new_rows: kinds.iter().filter(|(kind, _)| kind.status.is_news()).map(|(_, tally)| tally.rows).sum(),

@@ -1,8 +1,8 @@
 //! The gate: limits on open breaks that turn into an exit code (design §2), e.g.
 //! `open_fen>100000,rule:SU01.count>0`.
 
-use crate::reconcile::rules::Severity;
 use crate::reconcile::{BreakFigures, BreakKind, BreakTally};
+use crate::record::Severity;
 
 /// A comma-separated list of limits.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl Scope {
     fn holds(&self, it: &BreakKind) -> bool {
         match self {
             Scope::All => true,
-            Scope::Severity(severity) => it.severity == severity.as_str(),
+            Scope::Severity(severity) => it.severity == *severity,
             Scope::Rule(rule) => it.rule_id == *rule,
         }
     }

@@ -18,7 +18,7 @@ use crate::job::{ExcelIds, Language, ReportSettings};
 use crate::money::Fen;
 use crate::reconcile::rules::Wording;
 use crate::reconcile::{BreakFigures, BreakTally};
-use crate::record::{Break, BreakStatus, LedgerRow, Record, SubsidyPayment};
+use crate::record::{Break, BreakStatus, LedgerRow, Record, Severity, SubsidyPayment};
 
 /// Text that a spreadsheet or a browser would execute if it were not escaped.
 const HOSTILE: &str = "=HYPERLINK(\"http://evil\",\"x\")</script><script>alert(1)</script><img src=x onerror=alert(1)>";
@@ -132,7 +132,7 @@ impl Case {
         });
         let alone = json!({ "state_on_date": "USED", "used_at": "2026-11-20T03:00:00Z" });
         let twofold =
-            Break { coupon_code: Some("C3".into()), severity: "medium".into(), ..open_break("SU03", 2, 100, "open") };
+            Break { coupon_code: Some("C3".into()), severity: Severity::Medium, ..open_break("SU03", 2, 100, "open") };
         let order = Break {
             stock_id: None,
             coupon_code: None,
@@ -381,7 +381,6 @@ fn hostile() -> Case {
             why: HOSTILE.into(),
             action: HOSTILE.into(),
             rule_id: HOSTILE.into(),
-            severity: HOSTILE.into(),
             side: HOSTILE.into(),
             openid: evil(),
             out_trade_no: evil(),

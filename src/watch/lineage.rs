@@ -14,8 +14,8 @@ use crate::dataset::staged::{REPORTS, StagedFile, digest_of, partitions};
 use crate::dataset::status::RunStatus;
 use crate::job::Job;
 use crate::reconcile::BreakFigures;
-use crate::reconcile::rules::{Rule, Rules, Severity};
-use crate::record::{LedgerRow, Record};
+use crate::reconcile::rules::{Rule, Rules};
+use crate::record::{LedgerRow, Record, Severity};
 use crate::stage::Stage;
 
 const SPEC: &str = "https://openlineage.io/spec";

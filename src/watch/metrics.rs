@@ -15,6 +15,7 @@ use crate::dataset::status::StageStatus;
 use crate::money::Fen;
 use crate::reconcile::BreakFigures;
 use crate::reconcile::rules::Rule;
+use crate::record::Severity;
 
 /// The metrics of a job; kept in the lake's state between runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,9 +44,9 @@ struct Asked {
     retries: u64,
 }
 
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Open {
-    severity: String,
+    severity: Severity,
     count: u64,
     fen: Fen,
 }
@@ -126,16 +127,16 @@ impl Gauges {
 
     fn breaks(&self, value: impl Fn(&Open) -> String) -> impl Iterator<Item = (String, String)> {
         self.open.iter().map(move |(rule, open)| {
-            (format!("{},{}", label("rule", rule), label("severity", &open.severity)), value(open))
+            (format!("{},{}", label("rule", rule), label("severity", open.severity.as_str())), value(open))
         })
     }
 }
 
 fn open_by_rule<'r>(breaks: &BreakFigures, rules: impl Iterator<Item = &'r Rule>) -> BTreeMap<String, Open> {
-    let empty = |severity: &str| Open { severity: severity.to_owned(), ..Open::default() };
-    let mut open: BTreeMap<_, _> = rules.map(|rule| (rule.id.clone(), empty(rule.severity.as_str()))).collect();
+    let empty = |severity: Severity| Open { severity, count: 0, fen: Fen::ZERO };
+    let mut open: BTreeMap<_, _> = rules.map(|rule| (rule.id.clone(), empty(rule.severity))).collect();
     for (kind, tally) in breaks.open_kinds() {
-        let entry = open.entry(kind.rule_id.clone()).or_insert_with(|| empty(&kind.severity));
+        let entry = open.entry(kind.rule_id.clone()).or_insert_with(|| empty(kind.severity));
         entry.count += tally.rows.unsigned_abs();
         entry.fen += tally.at_risk_fen;
     }
@@ -205,7 +206,7 @@ mod tests {
         let mut gauges = Gauges {
             last_success_at: Some(at("2026-11-20T02:00:00Z")),
             last_success_date: NaiveDate::from_ymd_opt(2026, 11, 19),
-            open: BTreeMap::from([("AO01".into(), Open { severity: "high".into(), count: 2, fen: Fen(1250) })]),
+            open: BTreeMap::from([("AO01".into(), Open { severity: Severity::High, count: 2, fen: Fen(1250) })]),
             ..Gauges::default()
         };
         gauges.note_end(at("2026-11-21T02:00:07Z"), at("2026-11-21T02:00:00Z"), 69);

@@ -1,7 +1,7 @@
 //! What a controller uses of the published books: the gate with every kind of limit, the history of
 //! breaks, custom rules; and what a night reports that does not foot.
 
-use coupon_recon::record::Break;
+use coupon_recon::record::{Break, Severity};
 
 use crate::support::{Shop, day, stage_of};
 
@@ -20,7 +20,7 @@ fn every_kind_of_limit_opens_and_closes_the_gate() {
     let of_rule: Vec<_> = open.iter().filter(|it| it.rule_id == "PM01").collect();
     let fen_of_rule: i64 = of_rule.iter().map(|it| it.at_risk_fen.0).sum();
     let age_of_rule = of_rule.iter().map(|it| it.age_days).max().unwrap();
-    let high = open.iter().filter(|it| it.severity == "high").count() as i64;
+    let high = open.iter().filter(|it| it.severity == Severity::High).count() as i64;
     let age = open.iter().map(|it| it.age_days).max().unwrap();
     assert!(fen > 0 && fen_of_rule > 0 && high > 0 && age > 0, "{fen} {fen_of_rule} {high} {age}");
     let limits = [

@@ -4,7 +4,7 @@ use super::error::RuleError;
 use super::tables;
 use super::wording::Wording;
 use crate::contract;
-use crate::record::{Break, LedgerRow, Record};
+use crate::record::{Break, LedgerRow, Record, Severity};
 
 /// A rule, as described in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,17 +39,6 @@ pub struct Rule {
     pub sql: String,
 }
 
-/// The severity of a break.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Severity {
-    /// Money is lost or likely to be.
-    High,
-    /// Somebody should look at it.
-    Medium,
-    /// Good to know.
-    Low,
-}
-
 /// A part of a rule's key (design §7).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Key {
@@ -76,25 +65,6 @@ pub struct Input {
     pub dataset: String,
     /// Written with `?`: the rule is judged even if the job has no such source.
     pub optional: bool,
-}
-
-impl Severity {
-    /// From most to least severe.
-    pub const ALL: [Severity; 3] = [Severity::High, Severity::Medium, Severity::Low];
-
-    /// The severity of that name.
-    pub fn find(name: &str) -> Option<Severity> {
-        Severity::ALL.into_iter().find(|severity| severity.as_str() == name)
-    }
-
-    /// The name in the header and in the dataset.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Severity::High => "high",
-            Severity::Medium => "medium",
-            Severity::Low => "low",
-        }
-    }
 }
 
 impl Key {

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use include_dir::{Dir, include_dir};
 
 pub use error::RuleError;
-pub use header::{Input, Key, Rule, Severity};
+pub use header::{Input, Key, Rule};
 pub use portable::{Finding, findings};
 pub(super) use reads::Reads;
 pub use wording::Wording;

@@ -10,7 +10,7 @@ use crate::dataset::manifest::{FootingEntry, FootingTally};
 use crate::money::Fen;
 use crate::quantity::{agreeing, counted};
 use crate::reconcile::BreakTally;
-use crate::reconcile::rules::Severity;
+use crate::record::Severity;
 
 /// Rules shown before the rest is collapsed.
 const RULES_SHOWN: usize = 10;
@@ -62,11 +62,6 @@ pub(super) fn ages(summary: &Summary<'_>) -> String {
     section("age", Both("未结差异账龄", "Open breaks by age"), &body)
 }
 
-/// The class of a severity; an unknown one looks like the least.
-pub(super) fn class_of(severity: &str) -> &'static str {
-    Severity::find(severity).unwrap_or(Severity::Low).as_str()
-}
-
 pub(super) fn rules(summary: &Summary<'_>) -> String {
     let most = summary.by_rule.iter().map(|rule| rule.open.at_risk_fen).max().unwrap_or_default();
     let (first, rest) = summary.by_rule.split_at(summary.by_rule.len().min(RULES_SHOWN));
@@ -92,19 +87,19 @@ pub(super) fn rules(summary: &Summary<'_>) -> String {
 
 fn rule_row(rule: &RuleFigures<'_>, most: Fen) -> String {
     let wide = 100.0 * rule.open.at_risk_fen.0 as f64 / most.0.max(1) as f64;
-    let class = class_of(rule.severity);
     let new = match rule.new_rows {
         0 => String::new(),
         rows => format!(" <span class=\"new\">+{}</span>", grouped(rows)),
     };
     format!(
-        "<li><button type=\"button\" data-rule=\"{id}\" {hint}><span class=\"chip {class}\">{id}</span>\
+        "<li><button type=\"button\" data-rule=\"{id}\" {hint}><span class=\"chip {}\">{id}</span>\
          <span class=\"rule-title\">{}</span><span class=\"rows\">{}{new}</span><span class=\"money\">{}</span>\
          {}</button></li>",
+        rule.severity,
         Both(rule.title_zh, rule.title),
         grouped(rule.open.rows),
         yuan_or_dash(rule.open.at_risk_fen),
-        bar(class, wide),
+        bar(rule.severity.as_str(), wide),
         id = Escaped(rule.rule_id),
         hint = BothData("在明细中筛选此规则", "show these breaks below"),
     )

@@ -6,11 +6,9 @@ use std::collections::BTreeSet;
 use super::super::figures::Summary;
 use super::super::input::PackInput;
 use super::super::words::{self, word};
-use super::charts::class_of;
 use super::escape::{Both, BothData, Escaped, both_words, grouped, yuan_or_dash};
 use crate::job::Language;
-use crate::reconcile::rules::Severity;
-use crate::record::Break;
+use crate::record::{Break, Severity};
 
 /// Maximum number of breaks on the page: more would make it slow to open on a phone.
 pub(in super::super) const MOST_ROWS: usize = 1000;
@@ -99,22 +97,20 @@ fn heads() -> String {
 fn row(input: &PackInput<'_>, it: &Break) -> String {
     let texts = input.texts.get(&it.rule_id);
     let (zh, en) = texts.map_or(("", ""), |texts| (texts.title_zh.as_str(), texts.title.as_str()));
-    let class = class_of(&it.severity);
     format!(
-        "<tr data-risk=\"{}\" data-age=\"{}\" data-rule=\"{rule}\" data-severity=\"{}\" data-side=\"{}\">\
+        "<tr data-risk=\"{}\" data-age=\"{}\" data-rule=\"{rule}\" data-severity=\"{severity}\" data-side=\"{}\">\
          <td class=\"risk\">{}</td>\
-         <td class=\"rule\"><span class=\"chip {class}\">{rule}</span> <span class=\"rule-title\">{}</span>\
+         <td class=\"rule\"><span class=\"chip {severity}\">{rule}</span> <span class=\"rule-title\">{}</span>\
          <small>{} · {}</small></td>\
          <td class=\"what\"><dl>{}</dl></td>\
          <td class=\"why\"><p><bdi>{}</bdi></p><p class=\"action\">{}</p></td>\
          <td class=\"age\">{}<small>{}</small></td></tr>\n",
         it.at_risk_fen.0,
         it.age_days,
-        Escaped(&it.severity),
         Escaped(&it.side),
         yuan_or_dash(it.at_risk_fen),
         Both(zh, en),
-        both_words(words::SEVERITY, &it.severity),
+        both_words(words::SEVERITY, it.severity.as_str()),
         both_words(words::SIDE, &it.side),
         ids(it),
         Both(&input.why_zh(it), &it.why),
@@ -122,6 +118,7 @@ fn row(input: &PackInput<'_>, it: &Break) -> String {
         days(it.age_days),
         both_words(words::STATUS, it.status.as_str()),
         rule = Escaped(&it.rule_id),
+        severity = it.severity,
     )
 }
 
