@@ -1,6 +1,5 @@
 //! Collects the inputs of the finance pack of a night and stages its files. Renders nothing itself.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter};
 use std::path::Path;
@@ -18,10 +17,10 @@ use crate::dataset::staged::StagedFile;
 use crate::error::Failure;
 use crate::exports::BadRow;
 use crate::job::{Job, OnBadRow, Pii};
-use crate::reconcile::rules::{Rule, Rules};
+use crate::reconcile::rules::Rules;
 use crate::reconcile::{BreakFigures, DayFiles, Judgement};
 use crate::record::{Break, LedgerRow, Record, SubsidyPayment};
-use crate::report::{self, Books, CouponColumns, PackInput, ReportError, RuleTexts, Shelf, TrendDay};
+use crate::report::{self, Books, CouponColumns, PackInput, ReportError, Shelf, TrendDay};
 
 /// Days of the trend before the day itself.
 const TREND_DAYS_BEFORE: u64 = 29;
@@ -46,9 +45,7 @@ pub(super) fn trend_start(date: NaiveDate) -> NaiveDate {
 
 /// Writes the pack into the staging folder.
 pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<StagedFile>, Failure> {
-    let texts = texts_of(night.rules);
     let quarantined = quarantined(night.job, night.sources);
-    let unjudged: Vec<_> = night.judgement.unjudged.iter().map(|it| (it.rule_id.clone(), it.dataset.clone())).collect();
     let trend = trend(night.files).map_err(|error| violated(&error))?;
     let input = PackInput {
         settings: night.job.report,
@@ -57,8 +54,8 @@ pub(super) fn write(night: &NightToReport<'_>, staging: &Staging) -> Result<Vec<
         is_partial: night.is_partial,
         breaks: night.breaks,
         quarantined: quarantined.as_deref(),
-        texts: &texts,
-        unjudged: &unjudged,
+        rules: night.rules,
+        unjudged: &night.judgement.unjudged,
         coverage: night.sources.coverage.as_ref(),
         footing: night.footing,
         trend: &trend,
@@ -93,16 +90,6 @@ fn trend(files: &DayFiles) -> Result<Vec<TrendDay>, PartitionError> {
         Ok(TrendDay::count(date, breaks.into_iter()))
     };
     days.filter(|(date, _)| *date < files.date).map(count).collect()
-}
-
-fn texts_of(rules: &Rules) -> BTreeMap<String, RuleTexts> {
-    let texts = |rule: &Rule| RuleTexts {
-        title_zh: rule.title_zh.clone(),
-        title: rule.title.clone(),
-        action_zh: rule.action_zh.clone(),
-        wordings: rule.wordings.clone(),
-    };
-    rules.iter().map(|rule| (rule.id.clone(), texts(rule))).collect()
 }
 
 /// The quarantined rows, if the job has a quarantine. Rows identify users, so their contents are

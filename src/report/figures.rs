@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use serde::Serialize;
 
 use super::flow::FlowLine;
-use super::input::{PackInput, RuleTexts};
+use super::input::PackInput;
 use super::summary::AgeBucket;
 use super::trend::TrendDay;
 use crate::dataset::manifest::{Coverage, FootingEntry};
@@ -106,7 +106,8 @@ impl<'a> Summary<'a> {
     pub(super) fn new(input: &'a PackInput<'_>, flow: Vec<FlowLine>, tables: BTreeMap<&'static str, i64>) -> Self {
         let breaks = input.breaks;
         let tonight = TrendDay::of(input.date, breaks);
-        let unjudged = input.unjudged.iter().map(|(rule_id, dataset)| UnjudgedFigures { rule_id, dataset });
+        let unjudged = input.unjudged.iter();
+        let unjudged = unjudged.map(|it| UnjudgedFigures { rule_id: &it.rule_id, dataset: &it.dataset });
         Summary {
             summary_version: SUMMARY_VERSION,
             job: input.job,
@@ -160,14 +161,13 @@ fn by_rule<'a>(input: &'a PackInput<'_>) -> Vec<RuleFigures<'a>> {
 
 /// `kinds` are those of the rule, at least one.
 fn of_rule<'a>(input: &'a PackInput<'_>, rule_id: &'a str, kinds: &[(&'a BreakKind, BreakTally)]) -> RuleFigures<'a> {
-    let texts = input.texts.get(rule_id);
-    let title = |pick: fn(&RuleTexts) -> &String| texts.map_or("", |texts| pick(texts).as_str());
+    let rule = input.rules.find(rule_id);
     // They differ only if the rule was changed while breaks of it were open.
     let (weightiest, _) = kinds.iter().max_by_key(|(_, tally)| tally.at_risk_fen).expect("a rule with open breaks");
     RuleFigures {
         rule_id,
-        title: title(|it| &it.title),
-        title_zh: title(|it| &it.title_zh),
+        title: rule.map_or("", |rule| &rule.title),
+        title_zh: rule.map_or("", |rule| &rule.title_zh),
         severity: weightiest.severity,
         side: &weightiest.side,
         open: kinds.iter().map(|(_, tally)| *tally).sum(),

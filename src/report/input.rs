@@ -1,8 +1,7 @@
-//! The inputs of the pack besides the ledger and the receipts, and the texts of rules in the language of the
-//! report. Reads nothing.
+//! The inputs of the pack besides the ledger and the receipts, and what its rules say in the language of the report. Reads
+//! nothing.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono::NaiveDate;
@@ -11,22 +10,9 @@ use super::trend::TrendDay;
 use crate::dataset::manifest::{Coverage, FootingEntry};
 use crate::exports::BadRow;
 use crate::job::{Language, ReportSettings};
-use crate::reconcile::BreakFigures;
-use crate::reconcile::rules::Wording;
+use crate::reconcile::rules::Rules;
+use crate::reconcile::{BreakFigures, Unjudged};
 use crate::record::Break;
-
-/// What a rule says to people, from the header of its file.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuleTexts {
-    /// Chinese title.
-    pub title_zh: String,
-    /// English title.
-    pub title: String,
-    /// What to do, in Chinese; empty if the file has none.
-    pub action_zh: String,
-    /// Its sentences in both languages.
-    pub wordings: Vec<Wording>,
-}
 
 /// The inputs of the pack besides the ledger and the receipts.
 #[derive(Debug)]
@@ -43,10 +29,10 @@ pub struct PackInput<'a> {
     pub breaks: &'a BreakFigures,
     /// Quarantined rows; `None` if the job has no quarantine.
     pub quarantined: Option<&'a [BadRow]>,
-    /// What the rules say, by id.
-    pub texts: &'a BTreeMap<String, RuleTexts>,
-    /// Rules that were not run because a source is missing or incomplete: id and dataset.
-    pub unjudged: &'a [(String, String)],
+    /// The rules of the night, for what they say to people.
+    pub rules: &'a Rules,
+    /// Rules that were not run because a source is missing or incomplete.
+    pub unjudged: &'a [Unjudged],
     /// The wallet coverage.
     pub coverage: Option<&'a Coverage>,
     /// Control totals of the match.
@@ -59,7 +45,7 @@ pub struct PackInput<'a> {
 
 impl PackInput<'_> {
     pub(super) fn title(&self, rule_id: &str) -> &str {
-        self.texts.get(rule_id).map_or("", |texts| self.pick(&texts.title_zh, &texts.title))
+        self.rules.find(rule_id).map_or("", |rule| self.pick(&rule.title_zh, &rule.title))
     }
 
     /// What to do about a break, in the language of the report if the rule has it.
@@ -71,7 +57,7 @@ impl PackInput<'_> {
     }
 
     pub(super) fn action_zh<'t>(&'t self, it: &'t Break) -> &'t str {
-        let zh = self.texts.get(&it.rule_id).map_or("", |texts| &texts.action_zh);
+        let zh = self.rules.find(&it.rule_id).map_or("", |rule| &rule.action_zh);
         if zh.is_empty() { &it.action } else { zh }
     }
 
@@ -84,8 +70,7 @@ impl PackInput<'_> {
     }
 
     pub(super) fn why_zh<'t>(&self, it: &'t Break) -> Cow<'t, str> {
-        let wordings = self.texts.get(&it.rule_id).into_iter().flat_map(|texts| &texts.wordings);
-        let zh = wordings.into_iter().find_map(|wording| wording.in_chinese(&it.why));
+        let zh = self.rules.find(&it.rule_id).and_then(|rule| rule.why_in_chinese(&it.why));
         zh.map_or(Cow::Borrowed(it.why.as_str()), Cow::Owned)
     }
 

@@ -37,7 +37,7 @@ pub use figures::Summary;
 pub use files::PAGE;
 pub use flow::{CouponEnd, FlowLine, FlowTally, OrderEnd, SubsidyEnd};
 pub use gate::{Gate, GateError};
-pub use input::{PackInput, RuleTexts};
+pub use input::PackInput;
 pub use open_breaks::OpenBreaks;
 pub use pack::{Books, write};
 pub use summary::AgeBucket;

@@ -16,8 +16,8 @@ use crate::dataset::manifest::{Coverage, FootingEntry, FootingTally};
 use crate::exports::BadRow;
 use crate::job::{ExcelIds, Language, ReportSettings};
 use crate::money::Fen;
-use crate::reconcile::rules::Wording;
-use crate::reconcile::{BreakFigures, BreakTally};
+use crate::reconcile::rules::{Rule, Rules, Wording};
+use crate::reconcile::{BreakFigures, BreakTally, Unjudged};
 use crate::record::{Break, BreakStatus, LedgerRow, Record, Severity, SubsidyPayment};
 
 /// Text that a spreadsheet or a browser would execute if it were not escaped.
@@ -48,7 +48,7 @@ struct Case {
     ledger: Vec<LedgerRow>,
     receipts: Vec<SubsidyPayment>,
     quarantined: Vec<BadRow>,
-    titles: BTreeMap<String, RuleTexts>,
+    rules: Vec<Rule>,
     trend: Vec<TrendDay>,
 }
 
@@ -96,12 +96,15 @@ pub(super) fn receipt(number: &str, code: &str, fen: i64, status: &str, created:
     serde_json::from_value(row).unwrap()
 }
 
-fn title(zh: &str, en: &str, action_zh: &str) -> RuleTexts {
-    RuleTexts { title_zh: zh.into(), title: en.into(), action_zh: action_zh.into(), wordings: vec![] }
+/// A rule with these texts.
+fn rule(id: &str, title_zh: &str, title: &str, action_zh: &str) -> Rule {
+    let of_any = Rules::built_in().find("AO01").unwrap().clone();
+    let (id, title, title_zh) = (id.to_owned(), title.to_owned(), title_zh.to_owned());
+    Rule { id, title, title_zh, action_zh: action_zh.to_owned(), wordings: vec![], ..of_any }
 }
 
-fn worded(title: RuleTexts, why: &str, why_zh: &str) -> RuleTexts {
-    RuleTexts { wordings: vec![Wording::parse(why, why_zh).unwrap()], ..title }
+fn worded(rule: Rule, why: &str, why_zh: &str) -> Rule {
+    Rule { wordings: vec![Wording::parse(why, why_zh).unwrap()], ..rule }
 }
 
 fn trend_day(day: u32, rows: i64, fen: i64, new_rows: i64, resolved_rows: i64) -> TrendDay {
@@ -173,18 +176,15 @@ impl Case {
                 why: "no amount".into(),
                 raw: String::new(),
             }],
-            titles: BTreeMap::from([
-                ("AO01".into(), title("已核销无订单", "A used coupon has no order", "查找订单。")),
-                (
-                    "PM01".into(),
-                    worded(
-                        title("实付金额不符", "The amount paid differs", ""),
-                        "{amount} yuan are missing",
-                        "少了 {amount} 元",
-                    ),
+            rules: vec![
+                rule("AO01", "已核销无订单", "A used coupon has no order", "查找订单。"),
+                worded(
+                    rule("PM01", "实付金额不符", "The amount paid differs", ""),
+                    "{amount} yuan are missing",
+                    "少了 {amount} 元",
                 ),
-                ("SU03".into(), title("重复补差", "A subsidy was paid twice", "")),
-            ]),
+                rule("SU03", "重复补差", "A subsidy was paid twice", ""),
+            ],
             trend: vec![trend_day(17, 3, 900, 3, 0), trend_day(18, 2, 700, 1, 2), trend_day(19, 2, 600, 0, 0)],
         }
     }
@@ -206,6 +206,8 @@ impl Case {
             unmatched: tally(2, 1000),
             left_out: tally(0, 0),
         };
+        let unjudged =
+            Unjudged { rule_id: "PM02".into(), dataset: "payments".into(), why: "no bill".into(), is_shortfall: false };
         let input = PackInput {
             settings: self.settings,
             job: "ruiyun-coffee",
@@ -213,8 +215,8 @@ impl Case {
             is_partial: false,
             breaks: &BreakFigures::of(&self.breaks),
             quarantined: Some(&self.quarantined),
-            texts: &self.titles,
-            unjudged: &[("PM02".into(), "payments".into())],
+            rules: &self.rules.iter().cloned().collect(),
+            unjudged: &[unjudged],
             coverage: Some(&coverage),
             footing: &[footing],
             trend: &self.trend,
@@ -401,7 +403,7 @@ fn hostile() -> Case {
     let [row] = case.quarantined.as_mut_slice() else { panic!("one row") };
     *row =
         BadRow { value: HOSTILE.into(), why: HOSTILE.into(), raw: HOSTILE.into(), file: HOSTILE.into(), ..row.clone() };
-    case.titles.insert(HOSTILE.into(), title(HOSTILE, HOSTILE, HOSTILE));
+    case.rules.push(rule(HOSTILE, HOSTILE, HOSTILE, HOSTILE));
     case
 }
 

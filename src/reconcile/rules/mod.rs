@@ -145,6 +145,14 @@ impl Rules {
     }
 }
 
+#[cfg(test)]
+impl FromIterator<Rule> for Rules {
+    fn from_iter<I: IntoIterator<Item = Rule>>(rules: I) -> Rules {
+        let by_id = rules.into_iter().map(|rule| (rule.id.clone(), rule)).collect();
+        Rules { rules: by_id, views: Vec::new() }
+    }
+}
+
 /// Name and text of the built-in SQL files of a folder, by name.
 fn built_in_files(folder: &str) -> impl Iterator<Item = (String, String)> {
     let folder = if folder.is_empty() { Some(&BUILT_IN) } else { BUILT_IN.get_dir(folder) };

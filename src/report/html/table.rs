@@ -95,8 +95,8 @@ fn heads() -> String {
 }
 
 fn row(input: &PackInput<'_>, it: &Break) -> String {
-    let texts = input.texts.get(&it.rule_id);
-    let (zh, en) = texts.map_or(("", ""), |texts| (texts.title_zh.as_str(), texts.title.as_str()));
+    let rule = input.rules.find(&it.rule_id);
+    let (zh, en) = rule.map_or(("", ""), |rule| (rule.title_zh.as_str(), rule.title.as_str()));
     format!(
         "<tr data-risk=\"{}\" data-age=\"{}\" data-rule=\"{rule}\" data-severity=\"{severity}\" data-side=\"{}\">\
          <td class=\"risk\">{}</td>\
