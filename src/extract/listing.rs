@@ -151,38 +151,96 @@ where
     A: Fn(u64) -> F,
     F: Future<Output = Result<ListPage, Issue>>,
 {
-    let (mut most_seen, mut last_total) = (0, 0);
+    let mut search = Search { meaning, most_seen: 0, last_total: 0, round: Round::default() };
     for _ in 0..ROUNDS {
-        let (mut unknown, mut is_refused_at_zero, mut shown) = (None, false, HashSet::new());
+        search.round = Round::default();
         for candidate in meaning.candidates() {
-            if (unknown.is_some() || is_refused_at_zero) && candidate.first_offset() == 0 {
-                continue;
-            }
-            match walk_until_stable(*candidate, measure, meaning, &ask).await? {
-                Walk::Whole { pages, keys, repeats }
-                    if keys.is_superset(&shown) && (!keys.is_empty() || most_seen == 0) =>
-                {
-                    // A single page says nothing about the next offset, and overlapping pages may indicate another
-                    // meaning.
-                    if pages.len() > 1 && !repeats {
-                        meaning.learn(*candidate);
-                    }
-                    return Ok(Listing::Settled(pages));
+            if search.round.may_try(*candidate) {
+                let walk = walk_until_stable(*candidate, measure, meaning, &ask).await?;
+                if let Some(listing) = search.take(*candidate, walk)? {
+                    return Ok(listing);
                 }
-                Walk::Unknown(pages) if most_seen == 0 && meaning.may_begin_later(*candidate) => unknown = Some(pages),
-                Walk::Unknown(pages) if most_seen == 0 => return Ok(Listing::Settled(unknown.unwrap_or(pages))),
-                Walk::Refused(_) if meaning.may_begin_later(*candidate) => is_refused_at_zero = true,
-                Walk::Refused(issue) if most_seen == 0 => return unknown.map(Listing::Settled).ok_or(*issue),
-                Walk::Endless { seen, total } => return Ok(Listing::Unsettled { seen, total }),
-                Walk::Moved { keys, total } | Walk::Gap { keys, total } | Walk::Repeating { keys, total, .. } => {
-                    (most_seen, last_total) = (most_seen.max(keys.len()), total);
-                    shown.extend(keys);
-                }
-                Walk::Whole { .. } | Walk::Unknown(_) | Walk::Refused(_) => {}
             }
         }
     }
-    Ok(Listing::Unsettled { seen: most_seen, total: last_total })
+    Ok(Listing::Unsettled { seen: search.most_seen, total: search.last_total })
+}
+
+/// What the walks through a list have shown so far.
+struct Search<'m> {
+    meaning: &'m OffsetMeaning,
+    /// The most different keys of a walk that came to no end; 0 as long as nothing speaks against an empty list.
+    most_seen: usize,
+    last_total: u64,
+    round: Round,
+}
+
+/// What one round over the possible meanings has shown.
+#[derive(Default)]
+struct Round {
+    /// The answer that the list is unknown, from offset 0.
+    unknown: Option<Vec<Page>>,
+    /// Whether offset 0 is refused.
+    is_refused: bool,
+    /// Every key that was shown without the list coming to its end.
+    shown: HashSet<String>,
+}
+
+impl Round {
+    /// Whether a meaning may tell more: offset 0 is not asked again if it was refused or led nowhere.
+    fn may_try(&self, candidate: Meaning) -> bool {
+        candidate.first_offset() != 0 || (self.unknown.is_none() && !self.is_refused)
+    }
+}
+
+impl Search<'_> {
+    /// What a walk under a meaning says of the list; `None` if another meaning, or another round, has to say more.
+    fn take(&mut self, candidate: Meaning, walk: Walk) -> Result<Option<Listing>, Issue> {
+        match walk {
+            Walk::Whole { pages, keys, repeats } => {
+                let is_whole = keys.is_superset(&self.round.shown) && (!keys.is_empty() || self.most_seen == 0);
+                Ok(is_whole.then(|| self.settle(candidate, pages, repeats)))
+            }
+            Walk::Unknown(pages) => Ok(self.take_unknown(candidate, pages)),
+            Walk::Refused(issue) => self.take_refused(candidate, *issue),
+            Walk::Endless { seen, total } => Ok(Some(Listing::Unsettled { seen, total })),
+            Walk::Moved { keys, total } | Walk::Gap { keys, total } | Walk::Repeating { keys, total, .. } => {
+                (self.most_seen, self.last_total) = (self.most_seen.max(keys.len()), total);
+                self.round.shown.extend(keys);
+                Ok(None)
+            }
+        }
+    }
+
+    /// A single page says nothing about the next offset, and overlapping pages may indicate another meaning.
+    fn settle(&self, candidate: Meaning, pages: Vec<Page>, repeats: bool) -> Listing {
+        if pages.len() > 1 && !repeats {
+            self.meaning.learn(candidate);
+        }
+        Listing::Settled(pages)
+    }
+
+    fn take_unknown(&mut self, candidate: Meaning, pages: Vec<Page>) -> Option<Listing> {
+        if self.most_seen > 0 {
+            return None;
+        }
+        if self.meaning.may_begin_later(candidate) {
+            self.round.unknown = Some(pages);
+            return None;
+        }
+        Some(Listing::Settled(self.round.unknown.take().unwrap_or(pages)))
+    }
+
+    fn take_refused(&mut self, candidate: Meaning, issue: Issue) -> Result<Option<Listing>, Issue> {
+        if self.meaning.may_begin_later(candidate) {
+            self.round.is_refused = true;
+            return Ok(None);
+        }
+        if self.most_seen > 0 {
+            return Ok(None);
+        }
+        self.round.unknown.take().map(Listing::Settled).map(Some).ok_or(issue)
+    }
 }
 
 /// The result of one walk through a list.
