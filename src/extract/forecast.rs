@@ -23,9 +23,6 @@ use crate::stage::Stage;
 
 /// The calls for a bill: the application and the download.
 const BILL_CALLS: u64 = 2;
-/// Marks of a wallet that is requested, and of a coupon in it.
-const ASKED: i64 = 0;
-const HOLDS: i64 = 1;
 
 /// What one stage would do.
 #[derive(Debug)]
@@ -177,11 +174,11 @@ impl Known {
         let published = |raw: &str| night.pseudonyms.publish(raw);
         roster.ask.rows()?.each(|row| {
             let raw = row.unpack().key_text();
-            wallets.push(&Jotting { key: &[&published(&raw)], mark: ASKED, texts: &[&raw] })
+            wallets.push(&Jotting::of(&[&published(&raw)]).marked(true).with(&[&raw]))
         })?;
         self.wallets.rows()?.each(|row| {
             let coupon = UserCoupon::unpack(&mut row.unpack());
-            wallets.push(&Jotting { key: &[&coupon.openid], mark: HOLDS, texts: &[""] })
+            wallets.push(&Jotting::of(&[&coupon.openid]).marked(false))
         })?;
         let (mut wallets, mut wallet) = (wallets.finish()?, Wallet::default());
         while wallets.next_group(1, |row| wallet.meet(row))? {
@@ -216,11 +213,12 @@ struct Wallet {
 }
 
 impl Wallet {
+    /// Takes in a row, whose mark says whether it is its request or a coupon in it.
     fn meet(&mut self, row: PackedRow<'_>) {
         let mut cells = row.unpack();
-        match cells.integer() {
-            ASKED => self.key = Some(user_coupons::wallet_key(cells.text())),
-            _ => self.coupons += 1,
+        match cells.flag() {
+            true => self.key = Some(user_coupons::wallet_key(cells.text())),
+            false => self.coupons += 1,
         }
     }
 }

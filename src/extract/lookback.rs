@@ -118,7 +118,7 @@ impl Lines {
             let (out_trade_no, stock_id, coupon_code) = (cells.key_text(), cells.key_text(), cells.key_text());
             let (is_paid, openid, listed_on) = (cells.integer() == 1, cells.maybe_text(), cells.date());
             if is_paid {
-                paid.push(&Jotting { key: &[&out_trade_no], mark: 0, texts: &[] })?;
+                paid.push(&Jotting::of(&[&out_trade_no]))?;
             }
             match coupon_code.is_empty() {
                 true => Ok(()),

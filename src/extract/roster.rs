@@ -21,7 +21,7 @@ use crate::exports::{Export, ExportError};
 use crate::job::{Refresh, WalletSettings};
 use crate::journal::Mode;
 use crate::record::{Break, BreakStatus, CouponEvent, Record, UserCoupon, coupon_state};
-use crate::sorter::{JoinSide, Jotting, Kept, PackedRow, Sorted, Sorter};
+use crate::sorter::{CellPacker, JoinSide, Jotting, Kept, Mark, PackedRow, Sorted, Sorter};
 
 /// Tonight's wallets.
 #[derive(Debug, Default)]
@@ -54,6 +54,12 @@ enum Met {
     Tonight,
 }
 
+impl Mark for Met {
+    fn pack(self, cells: &mut CellPacker<'_>) {
+        cells.flag(self == Met::Tonight);
+    }
+}
+
 impl Buyers {
     /// Empty.
     pub fn new(night: &Night<'_>) -> Buyers {
@@ -69,7 +75,7 @@ impl Buyers {
     }
 
     fn meet(&mut self, openid: &str, met: Met) -> io::Result<()> {
-        self.0.push(&Jotting { key: &[openid], mark: met as i64, texts: &[] })
+        self.0.push(&Jotting::of(&[openid]).marked(met))
     }
 }
 
@@ -132,7 +138,7 @@ impl User {
     fn meet(&mut self, row: PackedRow<'_>) {
         let mut cells = row.unpack();
         self.openid = cells.key_text().into_owned();
-        match cells.integer() == Met::Tonight as i64 {
+        match cells.flag() {
             true => self.is_tonight = true,
             false => self.is_known = true,
         }
@@ -152,7 +158,8 @@ impl Choice {
 
     fn add(&mut self, night: &Night<'_>, wallets: &WalletSettings, user: &User) -> io::Result<()> {
         let User { openid, is_known, is_tonight } = user;
-        let of_openid = Jotting { key: &[openid], mark: 0, texts: &[] };
+        let key = [openid.as_str()];
+        let of_openid = Jotting::of(&key);
         if !is_known {
             self.first_seen.push(&of_openid)?;
         }
@@ -160,7 +167,7 @@ impl Choice {
             self.ask.push(&of_openid)?;
         }
         let published = night.pseudonyms.publish(openid);
-        self.by_published.push(&Jotting { key: &[&published], mark: 0, texts: &[openid] })
+        self.by_published.push(&Jotting::of(&[&published]).with(&[openid]))
     }
 }
 
@@ -168,7 +175,6 @@ impl Choice {
 pub(super) fn raw_openid(row: PackedRow<'_>) -> &str {
     let mut cells = row.unpack();
     cells.key_text();
-    cells.integer();
     cells.text()
 }
 
@@ -212,8 +218,7 @@ fn is_ended_by_a_wallet(it: &Standing<'_>) -> bool {
 /// Adds the wallets whose coupons change without an order: one expires, or a call resolves a break of the last night.
 fn add_changing(night: &Night<'_>, by_published: &Kept, ask: &mut Sorter) -> Result<(), Issue> {
     let mut holders = Sorter::new(&night.corner());
-    let mut add =
-        |openid: &str| holders.push(&Jotting { key: &[openid], mark: 0, texts: &[] }).map_err(Issue::unsorted);
+    let mut add = |openid: &str| holders.push(&Jotting::of(&[openid])).map_err(Issue::unsorted);
     if let Some(path) = night.latest::<UserCoupon>()? {
         each_row::<UsableColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
             if has_expired(&coupon, night.date) { add(coupon.openid) } else { Ok(()) }
@@ -231,7 +236,7 @@ fn add_raw(holders: Sorted, by_published: &Kept, ask: &mut Sorter) -> io::Result
     let mut known = JoinSide::new(by_published.rows()?, 1);
     holders.each(|holder| {
         let raw = known.find(holder.key())?.last().map(raw_openid);
-        raw.map_or(Ok(()), |openid| ask.push(&Jotting { key: &[openid], mark: 0, texts: &[] }))
+        raw.map_or(Ok(()), |openid| ask.push(&Jotting::of(&[openid])))
     })
 }
 
@@ -273,7 +278,7 @@ fn each_openid(path: &Path, mut see: impl FnMut(&str) -> io::Result<()>) -> Resu
 fn remember(folder: &Path, date: NaiveDate, mut first_seen: Sorter, is_whole: bool) -> Result<(), Issue> {
     let path = folder.join(format!("{date}.txt"));
     if !is_whole && path.exists() {
-        let see = |openid: &str| first_seen.push(&Jotting { key: &[openid], mark: 0, texts: &[] });
+        let see = |openid: &str| first_seen.push(&Jotting::of(&[openid]));
         each_openid(&path, see)?;
     }
     let openids = first_seen.finish().map_err(Issue::unsorted)?;
@@ -343,7 +348,7 @@ mod tests {
         let day = |day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap();
         let remember = |date, ids: &[&str], is_whole| {
             let mut seen = Sorter::new(&room());
-            ids.iter().for_each(|id| seen.push(&Jotting { key: &[id], mark: 0, texts: &[] }).unwrap());
+            ids.iter().for_each(|id| seen.push(&Jotting::of(&[id])).unwrap());
             remember(folder.path(), date, seen, is_whole).unwrap();
         };
         remember(day(18), &["b", "a"], true);

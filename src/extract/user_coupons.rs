@@ -143,7 +143,7 @@ impl Requests<'_> {
                 false => gathered.carry(row, coupon.discount_amount_fen.unwrap_or_default()),
                 true if doubter.is_spent(&coupon) => {
                     let key: &[&str] = &[&coupon.stock_id, &coupon.coupon_code, &coupon.openid];
-                    spent.push(&Jotting { key, mark: 0, texts: &[] })
+                    spent.push(&Jotting::of(key))
                 }
                 true => Ok(()),
             };

@@ -53,16 +53,16 @@ impl Holders {
             // A coupon of an unanswered wallet that was verified tonight comes from the single query, which verifies
             // only that coupon.
             let is_verified = is_recent && coupon.verified_date < night.date;
-            unasked.push(&Jotting { key: &[&coupon.openid], mark: i64::from(is_verified), texts: &[] })
+            unasked.push(&Jotting::of(&[&coupon.openid]).marked(is_verified))
         })?;
         // A wallet that was requested in vain is known even if none of its coupons is.
         wallets
             .unanswered
             .rows()?
-            .each(|row| unasked.push(&Jotting { key: &[&*row.unpack().key_text()], mark: 0, texts: &[] }))?;
+            .each(|row| unasked.push(&Jotting::of(&[&*row.unpack().key_text()]).marked(false)))?;
         let mut unasked = unasked.finish()?;
         let mut is_verified = false;
-        while unasked.next_group(1, |row| is_verified |= mark_of(row) == 1)? {
+        while unasked.next_group(1, |row| is_verified |= is_of_verified(row))? {
             holders.unasked += 1;
             holders.unasked_verified += u64::from(std::mem::take(&mut is_verified));
         }
@@ -70,6 +70,7 @@ impl Holders {
     }
 }
 
-fn mark_of(row: PackedRow<'_>) -> i64 {
-    row.unpack().integer()
+/// Whether the coupon of a row makes its wallet a verified one.
+fn is_of_verified(row: PackedRow<'_>) -> bool {
+    row.unpack().flag()
 }

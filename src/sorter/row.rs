@@ -212,28 +212,6 @@ impl Packed for PackedRow<'_> {
     }
 }
 
-/// An ad-hoc row: the strings it is sorted by, a number, further strings.
-#[derive(Debug, Clone, Copy)]
-pub struct Jotting<'t> {
-    /// The key.
-    pub key: &'t [&'t str],
-    /// The first cell.
-    pub mark: i64,
-    /// The cells after it.
-    pub texts: &'t [&'t str],
-}
-
-impl Packed for Jotting<'_> {
-    fn pack_key(&self, key: &mut KeyPacker<'_>) {
-        self.key.iter().for_each(|text| key.text(text));
-    }
-
-    fn pack_cells(&self, cells: &mut CellPacker<'_>) {
-        cells.integer(self.mark);
-        self.texts.iter().for_each(|text| cells.text(text));
-    }
-}
-
 /// A row that is kept while others are read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HeldRow {

@@ -210,8 +210,8 @@ impl Read for Section {
 #[cfg(test)]
 mod tests {
     use super::super::blocks::Press;
+    use super::super::jotting::Jotting;
     use super::super::packed_rows::PackedRows;
-    use super::super::row::Jotting;
     use super::*;
 
     /// Whether a run gives an error before its end.
@@ -230,7 +230,7 @@ mod tests {
     #[test]
     fn a_run_whose_file_was_cut_off_anywhere_is_an_error_and_no_end() {
         let mut rows = PackedRows::default();
-        ["one", "another", ""].iter().for_each(|text| rows.push(&Jotting { key: &[text], mark: 7, texts: &[] }));
+        ["one", "another", ""].iter().for_each(|text| rows.push(&Jotting::of(&[text]).marked(true)));
         let pressed = Press::new().unwrap().press(rows.as_bytes()).unwrap().to_vec();
         for (bytes, is_loose) in [(rows.as_bytes(), true), (pressed.as_slice(), false)] {
             let file = Arc::new(tempfile::tempfile().unwrap());

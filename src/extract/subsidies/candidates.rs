@@ -14,7 +14,7 @@ use crate::extract::made_returns::each_return;
 use crate::extract::{Issue, Lookback, Night};
 use crate::record::receipt_status::{FULL_RETURN, PARTIAL_RETURN, SUCCESS};
 use crate::record::{SubsidyOrder, SubsidyPayment, SubsidyReturn, UserCoupon, coupon_state};
-use crate::sorter::{JoinSide, Jotting, Keeper, Kept, PackedRow, Room, Sorter};
+use crate::sorter::{CellPacker, JoinSide, Jotting, Keeper, Kept, Mark, PackedRow, Room, Sorter, Unpacker};
 
 /// The inputs of the choice.
 #[derive(Debug)]
@@ -44,7 +44,7 @@ impl Plan {
         let mut listed = Sorter::new(room);
         payments.rows()?.each(|row| {
             let id = SubsidyPayment::unpack(&mut row.unpack()).subsidy_receipt_id;
-            id.map_or(Ok(()), |id| listed.push(&Jotting { key: &[&id], mark: 0, texts: &[] }))
+            id.map_or(Ok(()), |id| listed.push(&Jotting::of(&[&id])))
         })?;
         let (mut listed, mut missing) = (JoinSide::new(listed.finish()?, 1), Keeper::new(room));
         self.receipts.rows()?.each(|row| match listed.find(row.key())?.next() {
@@ -78,6 +78,30 @@ enum Fact {
     MadeReturn,
 }
 
+impl Fact {
+    const ALL: [Fact; 9] = [
+        Fact::Spent,
+        Fact::Recent,
+        Fact::Settled,
+        Fact::Unsettled,
+        Fact::Listed,
+        Fact::Receipt,
+        Fact::RecentReturn,
+        Fact::EarlierReturn,
+        Fact::MadeReturn,
+    ];
+
+    fn unpack(cells: &mut Unpacker<'_>) -> Fact {
+        Fact::ALL[cells.count()]
+    }
+}
+
+impl Mark for Fact {
+    fn pack(self, cells: &mut CellPacker<'_>) {
+        cells.count(Fact::ALL.iter().position(|fact| *fact == self).expect("all are listed"));
+    }
+}
+
 /// Chooses tonight's requests.
 pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan, Issue> {
     let mut facts = Facts(Sorter::new(&night.corner()));
@@ -93,7 +117,7 @@ pub(super) fn choose(night: &Night<'_>, input: &SubsidyInput<'_>) -> Result<Plan
     night.each_yesterday::<SubsidyReturn>(|row| {
         drafts.add_return(&SubsidyReturn::unpack(&mut row.unpack())).map_err(Issue::unsorted)
     })?;
-    each_return(night, |id| drafts.returns.push(&Jotting { key: &[id], mark: Fact::MadeReturn as i64, texts: &[] }))?;
+    each_return(night, |id| drafts.returns.push(&Jotting::of(&[id]).marked(Fact::MadeReturn)))?;
     facts.settle(drafts).map_err(Issue::unsorted)
 }
 
@@ -128,7 +152,7 @@ impl Facts {
     }
 
     fn note(&mut self, coupon: [&str; 2], fact: Fact, id: &str) -> io::Result<()> {
-        self.0.push(&Jotting { key: &coupon, mark: fact as i64, texts: &[id] })
+        self.0.push(&Jotting::of(&coupon).marked(fact).with(&[id]))
     }
 
     fn add_coupon(
@@ -168,32 +192,33 @@ impl Facts {
 /// The facts about one coupon.
 #[derive(Default)]
 struct CouponFacts {
-    coupon: (String, String),
-    facts: Vec<(i64, String)>,
+    stock_id: String,
+    coupon_code: String,
+    /// Each with the id it is about, if it is about one.
+    facts: Vec<(Fact, String)>,
 }
 
 impl CouponFacts {
     fn take(&mut self, row: PackedRow<'_>) {
         let mut cells = row.unpack();
-        self.coupon = (cells.key_text().into_owned(), cells.key_text().into_owned());
-        self.facts.push((cells.integer(), cells.text().to_owned()));
+        (self.stock_id, self.coupon_code) = (cells.key_text().into_owned(), cells.key_text().into_owned());
+        self.facts.push((Fact::unpack(&mut cells), cells.text().to_owned()));
     }
 
     /// Adds the requests for the coupon to `drafts` and resets.
     fn settle(&mut self, drafts: &mut Drafts) -> io::Result<()> {
         let facts = std::mem::take(&mut self.facts);
-        let is = |wanted: Fact| facts.iter().any(|(fact, _)| *fact == wanted as i64);
+        let is = |wanted: Fact| facts.iter().any(|(fact, _)| *fact == wanted);
         let can_change = is(Fact::Recent) || is(Fact::Unsettled) || !is(Fact::Settled);
         if !can_change || !(is(Fact::Spent) || is(Fact::Listed)) {
             return Ok(());
         }
-        let (stock_id, coupon_code) = &self.coupon;
-        drafts.coupons.push(&Jotting { key: &[stock_id, coupon_code], mark: 0, texts: &[] })?;
+        drafts.coupons.push(&Jotting::of(&[&self.stock_id, &self.coupon_code]))?;
         for (fact, id) in &facts {
-            if *fact == Fact::Receipt as i64 {
-                drafts.receipts.push(&Jotting { key: &[id], mark: 0, texts: &[] })?;
-            } else if [Fact::RecentReturn as i64, Fact::EarlierReturn as i64].contains(fact) {
-                drafts.returns.push(&Jotting { key: &[id], mark: *fact, texts: &[] })?;
+            match fact {
+                Fact::Receipt => drafts.receipts.push(&Jotting::of(&[id]))?,
+                Fact::RecentReturn | Fact::EarlierReturn => drafts.returns.push(&Jotting::of(&[id]).marked(*fact))?,
+                _ => {}
             }
         }
         Ok(())
@@ -219,7 +244,7 @@ impl Drafts {
     fn add_return(&mut self, receipt: &SubsidyReturn<Cow<'_, str>>) -> io::Result<()> {
         let fact = if receipt.status.as_deref() == Some(SUCCESS) { Fact::Settled } else { Fact::Unsettled };
         let id = receipt.subsidy_return_receipt_id.as_deref();
-        id.map_or(Ok(()), |id| self.returns.push(&Jotting { key: &[id], mark: fact as i64, texts: &[] }))
+        id.map_or(Ok(()), |id| self.returns.push(&Jotting::of(&[id]).marked(fact)))
     }
 
     fn settle(self) -> io::Result<Plan> {
@@ -228,7 +253,7 @@ impl Drafts {
         while returns.next_group(1, |row| receipt.take(row))? {
             let ReturnFacts { id, facts } = std::mem::take(&mut receipt);
             if is_return_asked(&facts) {
-                asked.push(&Jotting { key: &[&id], mark: 0, texts: &[] })?;
+                asked.push(&Jotting::of(&[&id]))?;
             }
         }
         let Drafts { room, coupons, receipts, .. } = self;
@@ -240,22 +265,22 @@ impl Drafts {
 #[derive(Default)]
 struct ReturnFacts {
     id: String,
-    facts: Vec<i64>,
+    facts: Vec<Fact>,
 }
 
 impl ReturnFacts {
     fn take(&mut self, row: PackedRow<'_>) {
         let mut cells = row.unpack();
         self.id = cells.key_text().into_owned();
-        self.facts.push(cells.integer());
+        self.facts.push(Fact::unpack(&mut cells));
     }
 }
 
-/// Whether a return receipt with these marks is requested; of several known versions the first counts.
-fn is_return_asked(facts: &[i64]) -> bool {
-    let known = facts.iter().find(|fact| [Fact::Settled as i64, Fact::Unsettled as i64].contains(fact));
-    let is_settled = known == Some(&(Fact::Settled as i64));
-    let is = |wanted: Fact| facts.contains(&(wanted as i64));
+/// Whether a return receipt of which this is known is requested; of several known versions the first counts.
+fn is_return_asked(facts: &[Fact]) -> bool {
+    let known = facts.iter().find(|fact| [Fact::Settled, Fact::Unsettled].contains(fact));
+    let is_settled = known == Some(&Fact::Settled);
+    let is = |wanted: Fact| facts.contains(&wanted);
     is(Fact::RecentReturn) || ((is(Fact::EarlierReturn) || is(Fact::MadeReturn)) && !is_settled)
 }
 

@@ -34,7 +34,6 @@ impl Doubt {
     pub(super) fn unpack(row: PackedRow<'_>) -> Doubt {
         let mut cells = row.unpack();
         let (openid, coupon_code) = (cells.key_text().into_owned(), cells.key_text().into_owned());
-        cells.integer();
         Doubt { openid, coupon_code, raw_openid: cells.text().to_owned() }
     }
 }
@@ -83,12 +82,12 @@ impl Doubter<'_> {
             let was_spent = || Ok(spent.find(row.beginning(3))?.next().is_some());
             let (openid, code) = (&*coupon.openid, &*coupon.coupon_code);
             let mut wait_for =
-                |order: &str, mark| by_order.push(&Jotting { key: &[order], mark, texts: &[openid, code] });
+                |order: &str, if_paid| by_order.push(&Jotting::of(&[order]).marked(if_paid).with(&[openid, code]));
             match self.worth(&coupon, &claims.collect::<Vec<_>>(), was_spent)? {
                 Worth::Fine => Ok(()),
                 Worth::Doubtful => doubts.add(openid, code),
-                Worth::DoubtfulUnlessPaid(order) => wait_for(order, UNLESS_PAID),
-                Worth::DoubtfulIfPaid(order) => wait_for(order, IF_PAID),
+                Worth::DoubtfulUnlessPaid(order) => wait_for(order, false),
+                Worth::DoubtfulIfPaid(order) => wait_for(order, true),
             }
         })?;
         Ok(by_order)
@@ -180,7 +179,7 @@ impl Doubter<'_> {
             let Some(user) = known.find(row.beginning(1))?.last() else { return Ok(()) };
             let mut cells = row.unpack();
             let (openid, code) = (cells.key_text(), cells.key_text());
-            askable.push(&Jotting { key: &[&openid, &code], mark: 0, texts: &[raw_openid(user)] })
+            askable.push(&Jotting::of(&[&openid, &code]).with(&[raw_openid(user)]))
         })?;
         askable.finish()
     }
@@ -215,24 +214,21 @@ fn worth_of_unused<'c>(coupon: &'c UserCoupon<Cow<'_, str>>, claims: &[Claim<'_>
     }
 }
 
-/// Marks of doubts that depend on an order.
-const UNLESS_PAID: i64 = 0;
-const IF_PAID: i64 = 1;
-
 /// Collects doubts: published openid and code.
 struct Doubts(Sorter);
 
 impl Doubts {
     fn add(&mut self, openid: &str, coupon_code: &str) -> io::Result<()> {
-        self.0.push(&Jotting { key: &[openid, coupon_code], mark: 0, texts: &[] })
+        self.0.push(&Jotting::of(&[openid, coupon_code]))
     }
 
+    /// Adds doubts that depend on an order; their mark says whether they need it paid, or not paid.
     fn add_by_order(&mut self, by_order: Sorter, orders: &Lookback) -> io::Result<()> {
         let mut paid = JoinSide::new(orders.paid.rows()?, 1);
         by_order.finish()?.each(|row| {
             let is_paid = paid.find(row.key())?.next().is_some();
             let mut cells = row.unpack();
-            match is_paid == (cells.integer() == IF_PAID) {
+            match cells.flag() == is_paid {
                 true => self.add(cells.text(), cells.text()),
                 false => Ok(()),
             }
@@ -448,7 +444,7 @@ mod tests {
         let room = Room { folder: folder.path().to_owned(), memory_bytes: usize::MAX };
         let (mut kept, mut users) = (Keeper::new(&room), Keeper::new(&room));
         coupons.iter().for_each(|coupon| kept.push(coupon).unwrap());
-        users.push(&Jotting { key: &["p1"], mark: 0, texts: &["o1"] }).unwrap();
+        users.push(&Jotting::of(&["p1"]).with(&["o1"])).unwrap();
         let roster = Roster { ask: Kept::default(), by_published: users.finish().unwrap() };
         let mut orders = Lines::new(&room);
         lines.iter().for_each(|line| orders.add(&line.borrowed()).unwrap());
@@ -544,11 +540,11 @@ mod tests {
             coupons.values().for_each(|coupon| kept.push(coupon).unwrap());
             let mut kept_spent = Keeper::new(&room);
             for [stock, code, user] in &spent {
-                kept_spent.push(&Jotting { key: &[stock, code, user], mark: 0, texts: &[] }).unwrap();
+                kept_spent.push(&Jotting::of(&[stock, code, user])).unwrap();
             }
             let mut users = Keeper::new(&room);
             for (published, raw) in &known {
-                users.push(&Jotting { key: &[published], mark: 0, texts: &[raw] }).unwrap();
+                users.push(&Jotting::of(&[published]).with(&[raw])).unwrap();
             }
             let mut orders = Lines::new(&room);
             lines.iter().for_each(|line| orders.add(&line.borrowed()).unwrap());

@@ -95,7 +95,7 @@ impl Requests<'_> {
             if self.journal.contains(&wallet_key(&openid)) {
                 asked.insert(&[&published]);
             } else {
-                unanswered.push(&Jotting { key: &[&published], mark: 0, texts: &[] }).map_err(Issue::unsorted)?;
+                unanswered.push(&Jotting::of(&[&published])).map_err(Issue::unsorted)?;
             }
         }
         Ok((asked, unanswered.finish().map_err(Issue::unsorted)?))
