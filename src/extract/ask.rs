@@ -1,7 +1,6 @@
 //! The only way a stage sends requests to a remote API: what the journal has is not requested again, an answer is
 //! journalled before it is used, and a definite "unknown" counts as an answer.
 
-use std::future::Future;
 use std::io;
 use std::ops::ControlFlow;
 
@@ -31,35 +30,26 @@ const TOLD_ISSUES: usize = 3;
 ///
 /// Returns why questions failed, the first few individually. An API that keeps failing is given up for this stage; if it
 /// has answered none, a later stage asks one question before it goes on.
-pub(super) async fn ask_all<Q: Clone, A, F>(
+pub(super) async fn ask_all<Q: Clone>(
     night: &Night<'_>,
     journal: &StageJournal,
     place: Place,
     questions: Vec<(String, Q)>,
-    ask: A,
-) -> Result<Vec<Issue>, Issue>
-where
-    A: Fn(Q) -> F,
-    F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
-{
+    ask: impl AsyncFn(Q) -> Result<Option<Vec<Page>>, Issue>,
+) -> Result<Vec<Issue>, Issue> {
     let open: Vec<_> = questions.into_iter().filter(|(key, _)| !journal.contains(key)).collect();
     let inquiry = Inquiry { night, journal, place };
     inquiry.ask(open.len() as u64, open.into_iter().map(Ok), ask).await
 }
 
 /// As `ask_all`, for more questions than fit into memory: each call of `questions` restarts the sequence.
-pub(super) async fn ask_each<Q: Clone, I, A, F>(
+pub(super) async fn ask_each<Q: Clone, I: Iterator<Item = io::Result<(String, Q)>>>(
     night: &Night<'_>,
     journal: &StageJournal,
     place: Place,
     questions: impl Fn() -> io::Result<I>,
-    ask: A,
-) -> Result<Vec<Issue>, Issue>
-where
-    I: Iterator<Item = io::Result<(String, Q)>>,
-    A: Fn(Q) -> F,
-    F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
-{
+    ask: impl AsyncFn(Q) -> Result<Option<Vec<Page>>, Issue>,
+) -> Result<Vec<Issue>, Issue> {
     let open = || -> Result<_, Issue> {
         let questions = questions().map_err(Issue::unsorted)?.map(move |question| question.map_err(Issue::unsorted));
         Ok(questions.filter(|question| question.as_ref().map_or(true, |(key, _)| !journal.contains(key))))
@@ -77,16 +67,12 @@ struct Inquiry<'a> {
 
 impl Inquiry<'_> {
     /// Asks `count` questions, none of which is journalled yet.
-    async fn ask<Q: Clone, A, F>(
+    async fn ask<Q: Clone>(
         &self,
         count: u64,
         questions: impl Iterator<Item = Result<(String, Q), Issue>>,
-        ask: A,
-    ) -> Result<Vec<Issue>, Issue>
-    where
-        A: Fn(Q) -> F,
-        F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
-    {
+        ask: impl AsyncFn(Q) -> Result<Option<Vec<Page>>, Issue>,
+    ) -> Result<Vec<Issue>, Issue> {
         let health = &self.night.apis.health;
         if self.journal.flow().found > 0 {
             // Answers in the journal count as well, so that a resumed night gets the same verdict as an uninterrupted one.
@@ -125,16 +111,12 @@ impl Inquiry<'_> {
     }
 
     /// Sends the questions and journals the answers, until the API counts as down.
-    async fn send<Q: Clone, A, F>(
+    async fn send<Q: Clone>(
         &self,
         count: u64,
         questions: impl Iterator<Item = Result<(String, Q), Issue>>,
-        ask: A,
-    ) -> Result<Failures, Issue>
-    where
-        A: Fn(Q) -> F,
-        F: Future<Output = Result<Option<Vec<Page>>, Issue>>,
-    {
+        ask: impl AsyncFn(Q) -> Result<Option<Vec<Page>>, Issue>,
+    ) -> Result<Failures, Issue> {
         let Inquiry { night, place, .. } = self;
         let retries = night.apis.retries.counter(place.stage);
         night.watcher.expect(place.stage, count, &retries);
@@ -202,10 +184,7 @@ impl Inquiry<'_> {
 }
 
 /// Asks again while the answer is garbled.
-async fn ask_until_readable<Q: Clone, T, F>(ask: impl Fn(Q) -> F, question: Q) -> Result<T, Issue>
-where
-    F: Future<Output = Result<T, Issue>>,
-{
+async fn ask_until_readable<Q: Clone, T>(ask: &impl AsyncFn(Q) -> Result<T, Issue>, question: Q) -> Result<T, Issue> {
     for _ in 1..READINGS {
         match ask(question.clone()).await {
             Err(issue) if issue.kind == IssueKind::Garbled => count_retry(),
@@ -344,7 +323,7 @@ mod tests {
                 asked.set(asked.get() + 1);
                 Err::<(), _>(Issue::new(kind, "x"))
             };
-            assert_eq!(ask_until_readable(ask, ()).await.unwrap_err().kind, kind);
+            assert_eq!(ask_until_readable(&ask, ()).await.unwrap_err().kind, kind);
             assert_eq!(asked.get(), asked_times, "{kind:?}");
         }
         let asked = std::cell::Cell::new(0);
@@ -352,6 +331,6 @@ mod tests {
             asked.set(asked.get() + 1);
             if asked.get() == 1 { Err(Issue::new(IssueKind::Garbled, "x")) } else { Ok(asked.get()) }
         };
-        assert_eq!(ask_until_readable(ask, ()).await, Ok(2));
+        assert_eq!(ask_until_readable(&ask, ()).await, Ok(2));
     }
 }

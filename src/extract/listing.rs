@@ -4,7 +4,6 @@
 
 use std::cell::Cell;
 use std::collections::HashSet;
-use std::future::Future;
 use std::mem;
 
 use super::Issue;
@@ -146,11 +145,11 @@ pub(super) fn stated_total(count: Option<i64>) -> Option<u64> {
 /// Reads a list page by page with `ask(offset)`, at most `measure.most_pages` of them: an endless list would block the
 /// night and fill the memory. A list that once showed items counts neither as empty nor as unknown, and it is not whole
 /// under one meaning without an item that it showed under another: its total is wrong.
-pub(super) async fn read_list<A, F>(meaning: &OffsetMeaning, measure: Measure, ask: A) -> Result<Listing, Issue>
-where
-    A: Fn(u64) -> F,
-    F: Future<Output = Result<ListPage, Issue>>,
-{
+pub(super) async fn read_list(
+    meaning: &OffsetMeaning,
+    measure: Measure,
+    ask: impl AsyncFn(u64) -> Result<ListPage, Issue>,
+) -> Result<Listing, Issue> {
     let mut search = Search { meaning, most_seen: 0, last_total: 0, round: Round::default() };
     for _ in 0..ROUNDS {
         search.round = Round::default();
@@ -276,16 +275,12 @@ impl Walk {
 }
 
 /// Repeats a walk while the list changes: a list that changed says nothing about `offset`.
-async fn walk_until_stable<A, F>(
+async fn walk_until_stable(
     candidate: Meaning,
     measure: Measure,
     meaning: &OffsetMeaning,
-    ask: &A,
-) -> Result<Walk, Issue>
-where
-    A: Fn(u64) -> F,
-    F: Future<Output = Result<ListPage, Issue>>,
-{
+    ask: &impl AsyncFn(u64) -> Result<ListPage, Issue>,
+) -> Result<Walk, Issue> {
     let mut walked = walk(candidate, measure, meaning, ask).await?;
     for _ in 1..ROUNDS {
         if !matches!(walked, Walk::Moved { .. } | Walk::Repeating { .. }) {
@@ -296,11 +291,12 @@ where
     Ok(walked)
 }
 
-async fn walk<A, F>(candidate: Meaning, measure: Measure, meaning: &OffsetMeaning, ask: &A) -> Result<Walk, Issue>
-where
-    A: Fn(u64) -> F,
-    F: Future<Output = Result<ListPage, Issue>>,
-{
+async fn walk(
+    candidate: Meaning,
+    measure: Measure,
+    meaning: &OffsetMeaning,
+    ask: &impl AsyncFn(u64) -> Result<ListPage, Issue>,
+) -> Result<Walk, Issue> {
     let mut progress = Progress::at_first_offset(candidate, measure, meaning);
     loop {
         match progress.take(ask(progress.offset).await?) {
@@ -439,11 +435,11 @@ enum PastEnd {
 /// Requests the page after a full last page: if the stated total counted only the items shown, or at most a page of
 /// them, every list would seem to end there. Under another meaning of `offset` that page shows known items again; one that
 /// has changed since is newer than what the walk has of it, so the page joins the list.
-async fn probe_past_end<A, F>(progress: &mut Progress<'_>, total: u64, ask: &A) -> Result<PastEnd, Issue>
-where
-    A: Fn(u64) -> F,
-    F: Future<Output = Result<ListPage, Issue>>,
-{
+async fn probe_past_end(
+    progress: &mut Progress<'_>,
+    total: u64,
+    ask: &impl AsyncFn(u64) -> Result<ListPage, Issue>,
+) -> Result<PastEnd, Issue> {
     let (mut past_end, pages_read) = (PastEnd::Nothing, progress.pages.len());
     for candidate in progress.meaning.candidates() {
         let ListPage { told, page } = ask(candidate.offset_after(progress.keys.len(), pages_read)).await?;
