@@ -7,6 +7,7 @@ use std::path::Path;
 
 use chrono::{Days, NaiveDate};
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::arguments::Breaks;
 use super::run::{load_job, parse_gate};
@@ -83,57 +84,61 @@ fn unreadable(error: &PartitionError) -> Failure {
     unread(error, "cannot read the published breaks")
 }
 
-/// What a history shows of a break.
+/// What a history shows of a break of its last night.
 #[derive(Deserialize)]
 struct Listed {
     break_id: String,
     rule_id: String,
-    status: BreakStatus,
     why: String,
 }
 
-impl Listed {
-    const COLUMNS: [&'static str; 4] = ["break_id", "rule_id", "status", "why"];
-
-    /// Those of a partition.
-    fn of(path: &Path) -> Result<Vec<Listed>, Failure> {
-        read_columns(path, Break::DATASET, &Listed::COLUMNS).map_err(|error| unreadable(&error))
-    }
+/// The status of a break on a night.
+#[derive(Deserialize)]
+struct Standing {
+    break_id: String,
+    status: BreakStatus,
 }
 
-/// A published night and its breaks.
-type Night = (NaiveDate, Vec<Listed>);
-
-/// The status histories of the breaks of `to` since `from`, most frequent first, each with an example.
+/// The status histories of the breaks of `to` since `from`, most frequent first, each with an example. Of the other nights
+/// one is in memory at a time.
 fn lives(lake: &Lake, from: NaiveDate, to: NaiveDate) -> Result<ExitCode, Failure> {
-    let partitions = lake
+    let nights = lake
         .partitions(Break::DATASET, from, to + Days::new(1))
         .map_err(|error| Failure::caused_by(ExitCode::Partial, "cannot list the published breaks", &error))?;
-    let nights: Vec<Night> =
-        partitions.iter().map(|it| Ok((it.date, Listed::of(&it.path)?))).collect::<Result<_, Failure>>()?;
-    let dates: String = nights.iter().map(|(date, _)| format!("{:<12}", date.to_string())).collect();
+    let listed: Vec<Listed> = columns(&lake.partition(Break::DATASET, to), &["break_id", "rule_id", "why"])?;
+    let unlisted = listed.iter().map(|it| (it.break_id.as_str(), vec![""; nights.len()]));
+    let mut lives: BTreeMap<&str, Vec<&str>> = unlisted.collect();
+    for (place, night) in nights.iter().enumerate() {
+        for it in columns::<Standing>(&night.path, &["break_id", "status"])? {
+            if let Some(life) = lives.get_mut(it.break_id.as_str()) {
+                life[place] = it.status.as_str();
+            }
+        }
+    }
+    let dates: String = nights.iter().map(|night| format!("{:<12}", night.date.to_string())).collect();
     say(format_args!("{dates}{:>6}  for example", "breaks"));
-    for (way, breaks) in ways_of_life(&nights) {
-        let life: String = way.iter().map(|status| format!("{status:<12}")).collect();
+    for (life, breaks) in ways_of_life(&listed, &lives) {
+        let life: String = life.iter().map(|status| format!("{status:<12}")).collect();
         let example = breaks[0];
         say(format_args!("{life}{:>6}  {} {}: {}", breaks.len(), example.break_id, example.rule_id, example.why));
     }
     Ok(ExitCode::Complete)
 }
 
-/// The status of the last night's breaks on each night; empty where they were not listed.
-fn ways_of_life(nights: &[Night]) -> Vec<(Vec<&str>, Vec<&Listed>)> {
-    let mut statuses: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for (night, (_, breaks)) in nights.iter().enumerate() {
-        for it in breaks {
-            statuses.entry(&it.break_id).or_insert_with(|| vec![""; nights.len()])[night] = it.status.as_str();
-        }
-    }
-    let mut ways: BTreeMap<Vec<&str>, Vec<&Listed>> = BTreeMap::new();
-    for it in nights.last().iter().flat_map(|(_, breaks)| breaks) {
-        ways.entry(statuses[it.break_id.as_str()].clone()).or_default().push(it);
+fn columns<T: DeserializeOwned>(path: &Path, names: &[&str]) -> Result<Vec<T>, Failure> {
+    read_columns(path, Break::DATASET, names).map_err(|error| unreadable(&error))
+}
+
+/// The breaks of each life: their status on each night, empty where they were not listed.
+fn ways_of_life<'l>(
+    listed: &'l [Listed],
+    lives: &'l BTreeMap<&str, Vec<&'l str>>,
+) -> Vec<(&'l [&'l str], Vec<&'l Listed>)> {
+    let mut ways: BTreeMap<&[&str], Vec<&Listed>> = BTreeMap::new();
+    for it in listed {
+        ways.entry(&lives[it.break_id.as_str()]).or_default().push(it);
     }
     let mut ways: Vec<_> = ways.into_iter().collect();
-    ways.sort_by(|one, other| other.1.len().cmp(&one.1.len()).then_with(|| one.0.cmp(&other.0)));
+    ways.sort_by(|one, other| other.1.len().cmp(&one.1.len()).then_with(|| one.0.cmp(other.0)));
     ways
 }
