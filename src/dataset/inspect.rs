@@ -21,6 +21,8 @@ use crate::causes::in_one_line;
 use crate::contract::{self, Contract};
 use crate::durable::{advice_for_open_files, refusal, with_path};
 
+use record::Day;
+
 pub use finding::{Finding, Inspection};
 
 /// Inspects what is published for `date`.
@@ -29,20 +31,21 @@ pub use finding::{Finding, Inspection};
 /// Folders that cannot be listed, files that cannot be read.
 pub fn inspect(lake: &Lake, date: NaiveDate) -> io::Result<Inspection> {
     let runs = Runs::read(lake, date).map_err(with_path(&lake.runs(date)))?;
+    let day = Day { lake, date, runs: &runs };
     let mut it = Inspection::default();
     inspect_layout(lake, &mut it)?;
     let mut rows = BTreeMap::new();
     for contract in contract::all() {
         let listed = runs.partition(&contract.name).map(|(_, parts)| parts);
-        if let Some(read) = inspect_dataset(lake, contract, date, listed.as_deref(), &mut it)? {
+        if let Some(read) = inspect_dataset(day, contract, listed.as_deref(), &mut it)? {
             rows.insert(contract.name.as_str(), read);
             if listed.is_none() {
                 it.find(lake.partition(&contract.name, date), "no run has recorded publishing this");
             }
         }
     }
-    inspect_reports(lake, date, &runs, &mut it)?;
-    record::inspect(lake, date, &runs, &rows, &mut it)?;
+    inspect_reports(day, &mut it)?;
+    day.inspect_record(&rows, &mut it)?;
     Ok(it)
 }
 
@@ -65,9 +68,8 @@ fn inspect_layout(lake: &Lake, it: &mut Inspection) -> io::Result<()> {
 
 /// The rows of each part, if all are readable. `listed` are those of the manifest, if one lists the dataset.
 fn inspect_dataset(
-    lake: &Lake,
+    Day { lake, date, .. }: Day<'_>,
     contract: &'static Contract,
-    date: NaiveDate,
     listed: Option<&[&StagedFile]>,
     it: &mut Inspection,
 ) -> io::Result<Option<Vec<u64>>> {
@@ -114,7 +116,7 @@ fn inspect_day(folder: &Path, listed: Option<&[&StagedFile]>, it: &mut Inspectio
     Ok(())
 }
 
-fn inspect_reports(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) -> io::Result<()> {
+fn inspect_reports(Day { lake, date, runs }: Day<'_>, it: &mut Inspection) -> io::Result<()> {
     for (path, name) in entries(&lake.reports(date))? {
         match runs.report(&name) {
             Some(_) => it.files += 1,

@@ -26,35 +26,161 @@ use crate::stage::Stage;
 /// Memory for sorting the keys of a journal.
 const SORTING_BYTES: usize = 32 << 20;
 
-/// `rows` has the rows of each part of the readable partitions.
-pub(super) fn inspect(
-    lake: &Lake,
-    date: NaiveDate,
-    runs: &Runs,
-    rows: &BTreeMap<&str, Vec<u64>>,
-    it: &mut Inspection,
-) -> io::Result<()> {
-    for (path, what) in &runs.damaged {
-        it.find(path, what);
-    }
-    for (path, manifest) in publication::interrupted(lake, date).map_err(with_path(&lake.state("")))? {
-        let what = format!("run {} was cut off while publishing; the next run completes it", manifest.run_id);
-        it.find(path, what);
-    }
-    let Some(newest) = runs.publishing.first() else {
-        it.is_of_nothing = it.files == 0 && it.findings.is_empty();
-        if !it.is_of_nothing {
-            it.find(lake.runs(date), "no manifest records that this day was published");
+/// A day, and the runs that recorded publishing it.
+#[derive(Clone, Copy)]
+pub(super) struct Day<'a> {
+    pub(super) lake: &'a Lake,
+    pub(super) date: NaiveDate,
+    pub(super) runs: &'a Runs,
+}
+
+impl Day<'_> {
+    /// `rows` has the rows of each part of the readable partitions.
+    pub(super) fn inspect_record(self, rows: &BTreeMap<&str, Vec<u64>>, it: &mut Inspection) -> io::Result<()> {
+        let Day { lake, date, runs } = self;
+        for (path, what) in &runs.damaged {
+            it.find(path, what);
         }
-        return Ok(());
-    };
-    inspect_files(lake, date, runs, rows, it)?;
-    let makers = makers(runs);
-    makers.iter().for_each(|manifest| inspect_totals(lake, manifest, it));
-    inspect_earlier(lake, &makers, it)?;
-    inspect_sources(lake, date, runs, it);
-    inspect_makings(lake, date, runs, it);
-    inspect_journal(lake, newest, runs, it)
+        for (path, manifest) in publication::interrupted(lake, date).map_err(with_path(&lake.state("")))? {
+            let what = format!("run {} was cut off while publishing; the next run completes it", manifest.run_id);
+            it.find(path, what);
+        }
+        let Some(newest) = runs.publishing.first() else {
+            it.is_of_nothing = it.files == 0 && it.findings.is_empty();
+            if !it.is_of_nothing {
+                it.find(lake.runs(date), "no manifest records that this day was published");
+            }
+            return Ok(());
+        };
+        self.inspect_files(rows, it)?;
+        let makers = makers(runs);
+        makers.iter().for_each(|manifest| self.inspect_totals(manifest, it));
+        self.inspect_earlier(&makers, it)?;
+        self.inspect_sources(it);
+        self.inspect_makings(it);
+        self.inspect_journal(newest, it)
+    }
+
+    /// Every file as recorded by the last run that published it.
+    fn inspect_files(self, rows: &BTreeMap<&str, Vec<u64>>, it: &mut Inspection) -> io::Result<()> {
+        let Day { lake, date, runs } = self;
+        let files = runs.publishing.iter().flat_map(|manifest| &manifest.files);
+        let places: BTreeSet<_> = files.map(|file| (file.dataset.as_str(), file.name.as_str())).collect();
+        for (dataset, name) in places {
+            match dataset {
+                REPORTS => runs.report(name).map(|file| inspect_file(lake.reports(date).join(name), file, None, it)),
+                dataset => runs.part(dataset, name).map(|file| {
+                    let path = lake.partition(dataset, date).with_file_name(name);
+                    let read = parts::number(name).and_then(|number| rows.get(dataset)?.get(number));
+                    inspect_file(path, file, read.copied(), it)
+                }),
+            }
+            .transpose()?;
+        }
+        Ok(())
+    }
+
+    /// The control totals of the night.
+    fn inspect_totals(self, manifest: &Manifest, it: &mut Inspection) {
+        let path = self.lake.run(manifest.business_date, &manifest.run_id).join(MANIFEST_FILE);
+        for side in manifest.footing.iter().filter(|side| !foots(side)) {
+            it.find(&path, format!("does not foot: {side:?}"));
+        }
+        for intake in &manifest.intake {
+            let parts = manifest.files.iter().filter(|file| file.dataset == intake.dataset);
+            let published = parts.map(|file| file.rows).reduce(|one, other| one + other);
+            if !intake.holds() || published.is_some_and(|rows| rows != intake.published) {
+                it.find(&path, format!("what was read is not what was published: {intake:?}"));
+            }
+        }
+    }
+
+    /// A day is stale when an earlier day it was made from was restated.
+    fn inspect_earlier(self, makers: &[&Manifest], it: &mut Inspection) -> io::Result<()> {
+        let reads = makers
+            .iter()
+            .flat_map(|manifest| manifest.read_partitions.iter().map(|read| (read, manifest.business_date)));
+        let reads: BTreeSet<_> = reads.collect();
+        let mut restated = BTreeSet::new();
+        for (read, date) in reads {
+            let path = self.lake.partition(&read.dataset, read.date);
+            let is_same = path.is_file() && parts::sha256(&path).map_err(with_path(&path))? == read.sha256;
+            if !is_same && restated.insert(path.clone()) {
+                it.find(path, format!("was restated after {date} was made from it; run that day again"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Ledger and breaks go by the sources of their day as they were when they were made: a run of some stages may have
+    /// put others there since.
+    fn inspect_sources(self, it: &mut Inspection) {
+        let Day { lake, date, runs } = self;
+        let made = runs.publishing.iter().position(|run| parts_in(run, LedgerRow::DATASET).is_some());
+        let (later, known) = runs.publishing.split_at(made.unwrap_or_default());
+        let files = later.iter().flat_map(|run| &run.files);
+        let datasets: BTreeSet<_> = files.map(|file| file.dataset.as_str()).filter(|name| *name != REPORTS).collect();
+        for dataset in datasets {
+            let last_of = |runs: &[Manifest]| runs.iter().find_map(|run| parts_in(run, dataset));
+            if last_of(later) != last_of(known) {
+                let what = "was published after the ledger and breaks of its day were made; run that day again";
+                it.find(lake.partition(dataset, date), what);
+            }
+        }
+    }
+
+    /// A run of `reconcile` alone reads every source anew and publishes none: an export that was changed since its partition
+    /// was published is in ledger and breaks all the same. Runs of before did not say what each source was made from.
+    fn inspect_makings(self, it: &mut Inspection) {
+        let Day { lake, date, runs } = self;
+        let Some(made) = runs.publishing.iter().position(|run| parts_in(run, LedgerRow::DATASET).is_some()) else {
+            return;
+        };
+        let known = &runs.publishing[made..];
+        let sources = known[0].source_sha256.iter().filter_map(|(name, sha256)| Some((Stage::find(name)?, sha256)));
+        for (stage, sha256) in sources {
+            for dataset in stage.datasets() {
+                let published = known.iter().find(|run| parts_in(run, dataset).is_some());
+                if published.and_then(|run| run.source_sha256.get(stage.as_str())).is_some_and(|other| other != sha256)
+                {
+                    let what = format!(
+                        "is not what the ledger and breaks of its day were made from: the source `{stage}` had changed; run that day again"
+                    );
+                    it.find(lake.partition(dataset, date), what);
+                }
+            }
+        }
+    }
+
+    /// The answers the day was made from, as they were.
+    fn inspect_journal(self, manifest: &Manifest, it: &mut Inspection) -> io::Result<()> {
+        let Day { lake, runs, .. } = self;
+        let folder = lake.journal(manifest.business_date);
+        let damages = audit(&folder, manifest.generation).map_err(with_path(&folder))?;
+        let damaged: BTreeSet<_> = damages.iter().map(|damage| damage.stage.clone()).collect();
+        for damage in damages {
+            it.find(damage.path, damage.what);
+        }
+        let sound = manifest.journal_sha256.iter().filter(|(stage, _)| !damaged.contains(*stage));
+        // What is inspected stays unchanged, including its folder.
+        let room = Room { folder: std::env::temp_dir(), memory_bytes: SORTING_BYTES };
+        for (stage, sha256) in sound {
+            let journal = runs.journal(lake, manifest.business_date, World::real());
+            match journal.and_then(|journal| journal.stage(stage)?.digest(&room)) {
+                Ok(digest) if digest == *sha256 => {}
+                Ok(_) => it.find(
+                    folder.join(stage),
+                    "the journalled answers are not those the day was made from; run that day again",
+                ),
+                Err(error) => match refusal(&error) {
+                    // Answers that cannot be sorted or opened for a reason of the system are not damaged.
+                    Some(no) => return Err(with_path(&folder.join(stage))(no)),
+                    None => it.find(folder.join(stage), in_one_line(&error)),
+                },
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The runs that made the ledger and the reports, and the newest run: a run of some stages keeps what others
@@ -64,30 +190,6 @@ fn makers(runs: &Runs) -> Vec<&Manifest> {
     let makers = runs.publishing.first().into_iter().chain(of(LedgerRow::DATASET)).chain(of(REPORTS));
     let mut seen = BTreeSet::new();
     makers.filter(|manifest| seen.insert(&manifest.run_id)).collect()
-}
-
-/// Every file as recorded by the last run that published it.
-fn inspect_files(
-    lake: &Lake,
-    date: NaiveDate,
-    runs: &Runs,
-    rows: &BTreeMap<&str, Vec<u64>>,
-    it: &mut Inspection,
-) -> io::Result<()> {
-    let files = runs.publishing.iter().flat_map(|manifest| &manifest.files);
-    let places: BTreeSet<_> = files.map(|file| (file.dataset.as_str(), file.name.as_str())).collect();
-    for (dataset, name) in places {
-        match dataset {
-            REPORTS => runs.report(name).map(|file| inspect_file(lake.reports(date).join(name), file, None, it)),
-            dataset => runs.part(dataset, name).map(|file| {
-                let path = lake.partition(dataset, date).with_file_name(name);
-                let read = parts::number(name).and_then(|number| rows.get(dataset)?.get(number));
-                inspect_file(path, file, read.copied(), it)
-            }),
-        }
-        .transpose()?;
-    }
-    Ok(())
 }
 
 /// `read` is the number of rows, if the file is readable.
@@ -108,21 +210,6 @@ fn inspect_file(path: PathBuf, file: &StagedFile, read: Option<u64>, it: &mut In
     Ok(())
 }
 
-/// The control totals of the night.
-fn inspect_totals(lake: &Lake, manifest: &Manifest, it: &mut Inspection) {
-    let path = lake.run(manifest.business_date, &manifest.run_id).join(MANIFEST_FILE);
-    for side in manifest.footing.iter().filter(|side| !foots(side)) {
-        it.find(&path, format!("does not foot: {side:?}"));
-    }
-    for intake in &manifest.intake {
-        let parts = manifest.files.iter().filter(|file| file.dataset == intake.dataset);
-        let published = parts.map(|file| file.rows).reduce(|one, other| one + other);
-        if !intake.holds() || published.is_some_and(|rows| rows != intake.published) {
-            it.find(&path, format!("what was read is not what was published: {intake:?}"));
-        }
-    }
-}
-
 fn foots(side: &FootingEntry) -> bool {
     let parts = [side.matched, side.unmatched, side.left_out];
     let rows = parts.iter().map(|part| i128::from(part.rows)).sum::<i128>();
@@ -130,89 +217,9 @@ fn foots(side: &FootingEntry) -> bool {
     (i128::from(side.total.rows), i128::from(side.total.fen.0)) == (rows, fen)
 }
 
-/// A day is stale when an earlier day it was made from was restated.
-fn inspect_earlier(lake: &Lake, makers: &[&Manifest], it: &mut Inspection) -> io::Result<()> {
-    let reads =
-        makers.iter().flat_map(|manifest| manifest.read_partitions.iter().map(|read| (read, manifest.business_date)));
-    let reads: BTreeSet<_> = reads.collect();
-    let mut restated = BTreeSet::new();
-    for (read, date) in reads {
-        let path = lake.partition(&read.dataset, read.date);
-        let is_same = path.is_file() && parts::sha256(&path).map_err(with_path(&path))? == read.sha256;
-        if !is_same && restated.insert(path.clone()) {
-            it.find(path, format!("was restated after {date} was made from it; run that day again"));
-        }
-    }
-    Ok(())
-}
-
-/// Ledger and breaks go by the sources of their day as they were when they were made: a run of some stages may have
-/// put others there since.
-fn inspect_sources(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) {
-    let made = runs.publishing.iter().position(|run| parts_in(run, LedgerRow::DATASET).is_some());
-    let (later, known) = runs.publishing.split_at(made.unwrap_or_default());
-    let files = later.iter().flat_map(|run| &run.files);
-    let datasets: BTreeSet<_> = files.map(|file| file.dataset.as_str()).filter(|name| *name != REPORTS).collect();
-    for dataset in datasets {
-        let last_of = |runs: &[Manifest]| runs.iter().find_map(|run| parts_in(run, dataset));
-        if last_of(later) != last_of(known) {
-            let what = "was published after the ledger and breaks of its day were made; run that day again";
-            it.find(lake.partition(dataset, date), what);
-        }
-    }
-}
-
-/// A run of `reconcile` alone reads every source anew and publishes none: an export that was changed since its partition
-/// was published is in ledger and breaks all the same. Runs of before did not say what each source was made from.
-fn inspect_makings(lake: &Lake, date: NaiveDate, runs: &Runs, it: &mut Inspection) {
-    let Some(made) = runs.publishing.iter().position(|run| parts_in(run, LedgerRow::DATASET).is_some()) else { return };
-    let known = &runs.publishing[made..];
-    let sources = known[0].source_sha256.iter().filter_map(|(name, sha256)| Some((Stage::find(name)?, sha256)));
-    for (stage, sha256) in sources {
-        for dataset in stage.datasets() {
-            let published = known.iter().find(|run| parts_in(run, dataset).is_some());
-            if published.and_then(|run| run.source_sha256.get(stage.as_str())).is_some_and(|other| other != sha256) {
-                let what = format!(
-                    "is not what the ledger and breaks of its day were made from: the source `{stage}` had changed; run that day again"
-                );
-                it.find(lake.partition(dataset, date), what);
-            }
-        }
-    }
-}
-
 /// What identifies the partition of a dataset that a run published.
 fn parts_in(run: &Manifest, dataset: &str) -> Option<String> {
     let mut parts = run.files.iter().filter(|file| file.dataset == dataset).peekable();
     parts.peek()?;
     Some(digest_of(parts))
-}
-
-/// The answers the day was made from, as they were.
-fn inspect_journal(lake: &Lake, manifest: &Manifest, runs: &Runs, it: &mut Inspection) -> io::Result<()> {
-    let folder = lake.journal(manifest.business_date);
-    let damages = audit(&folder, manifest.generation).map_err(with_path(&folder))?;
-    let damaged: BTreeSet<_> = damages.iter().map(|damage| damage.stage.clone()).collect();
-    for damage in damages {
-        it.find(damage.path, damage.what);
-    }
-    let sound = manifest.journal_sha256.iter().filter(|(stage, _)| !damaged.contains(*stage));
-    // What is inspected stays unchanged, including its folder.
-    let room = Room { folder: std::env::temp_dir(), memory_bytes: SORTING_BYTES };
-    for (stage, sha256) in sound {
-        let journal = runs.journal(lake, manifest.business_date, World::real());
-        match journal.and_then(|journal| journal.stage(stage)?.digest(&room)) {
-            Ok(digest) if digest == *sha256 => {}
-            Ok(_) => it.find(
-                folder.join(stage),
-                "the journalled answers are not those the day was made from; run that day again",
-            ),
-            Err(error) => match refusal(&error) {
-                // Answers that cannot be sorted or opened for a reason of the system are not damaged.
-                Some(no) => return Err(with_path(&folder.join(stage))(no)),
-                None => it.find(folder.join(stage), in_one_line(&error)),
-            },
-        }
-    }
-    Ok(())
 }
