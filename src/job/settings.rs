@@ -388,6 +388,15 @@ pub struct RuleId {
     pub line: Option<usize>,
 }
 
+/// Coupons of one merchant that are used in orders of another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MerchantPair {
+    /// The merchant that the coupon belongs to.
+    pub belong: String,
+    /// The merchant of the order.
+    pub order: String,
+}
+
 /// Default of `mp.repull_days`.
 pub const DEFAULT_REPULL_DAYS: u32 = 3;
 
@@ -398,8 +407,8 @@ pub struct RuleSettings {
     pub off: Vec<RuleId>,
     /// Stocks whose coupons must be associated (AO07).
     pub must_associate: Vec<String>,
-    /// `(belong, order)` merchants that may differ (AO12).
-    pub merchant_pairs: Vec<(String, String)>,
+    /// Merchants that may differ (AO12).
+    pub merchant_pairs: Vec<MerchantPair>,
     /// Regex with one group over use_request_no; `None`: the whole value.
     pub use_request_pattern: Option<regex::Regex>,
     /// Folders with the user's own rules.

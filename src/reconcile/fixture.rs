@@ -25,11 +25,11 @@ use super::ledger;
 use super::ledger::Asked;
 use super::parameters::days;
 use super::rules::Rules;
-use super::terms::Terms;
+use super::terms::{OrderChannels, Terms};
 use crate::clock;
 use crate::contract::{self, Column, ColumnKind, Contract};
 use crate::dataset::partition::{self, Provenance};
-use crate::job::{PathPattern, SubsidyAmount, SubsidyProgram};
+use crate::job::{MerchantPair, PathPattern, SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 use crate::record::{Break, LedgerRow, Record};
 
@@ -158,11 +158,13 @@ impl CaseFile {
     fn terms(&self) -> Terms {
         let mut terms = Terms { grace_days: self.grace_days.clone(), ..Terms::default() };
         terms.rules.must_associate = self.must_associate.clone();
-        terms.rules.merchant_pairs = self.merchant_pairs.clone();
+        terms.rules.merchant_pairs =
+            self.merchant_pairs.iter().cloned().map(|(belong, order)| MerchantPair { belong, order }).collect();
         terms.rules.max_coupons_per_order = self.max_coupons_per_order.unwrap_or(1);
         terms.programs = self.subsidy_programs.iter().map(CaseProgram::checked).collect();
         terms.own_merchants = self.own_merchants.clone();
-        terms.order_sources = vec![(PathPattern::new("", "*"), self.wechat_channels.clone())];
+        terms.order_sources =
+            vec![OrderChannels { path: PathPattern::new("", "*"), wechat_channels: self.wechat_channels.clone() }];
         terms
     }
 

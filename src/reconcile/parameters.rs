@@ -153,8 +153,8 @@ fn amount_columns(amount: SubsidyAmount) -> (Option<i64>, Option<i64>) {
 fn merchant_pairs(terms: &Terms) -> PolarsResult<LazyFrame> {
     let pairs = &terms.rules.merchant_pairs;
     let frame = df![
-        "belong_merchant" => texts(pairs, |(belong, _)| belong),
-        "order_merchant" => texts(pairs, |(_, order)| order),
+        "belong_merchant" => texts(pairs, |pair| &pair.belong),
+        "order_merchant" => texts(pairs, |pair| &pair.order),
     ]?;
     Ok(frame.lazy())
 }
@@ -163,8 +163,8 @@ fn merchant_pairs(terms: &Terms) -> PolarsResult<LazyFrame> {
 /// file has only WeChat payments.
 pub(super) fn wechat_channels(terms: &Terms, order_files: &BTreeSet<String>) -> PolarsResult<LazyFrame> {
     let rows = order_files.iter().flat_map(|file| {
-        let source = terms.order_sources.iter().find(|(pattern, _)| names(pattern, file));
-        let channels = source.map_or(&[][..], |(_, channels)| channels);
+        let source = terms.order_sources.iter().find(|source| names(&source.path, file));
+        let channels = source.map_or(&[][..], |source| &source.wechat_channels);
         channels.iter().map(move |channel| (file.clone(), channel.clone()))
     });
     let (files, channels): (Vec<_>, Vec<_>) = rows.unzip();

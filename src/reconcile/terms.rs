@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 
 use crate::clock;
-use crate::job::{DEFAULT_REPULL_DAYS, Job, PathPattern, RuleSettings, SubsidyProgram};
+use crate::job::{DEFAULT_REPULL_DAYS, Job, OrderSource, PathPattern, RuleSettings, SubsidyProgram};
 use crate::stage::Stage;
 
 /// The part of a job that reconciliation depends on.
@@ -16,8 +16,8 @@ pub struct Terms {
     pub rules: RuleSettings,
     /// `[[subsidy_programs]]`.
     pub programs: Vec<SubsidyProgram>,
-    /// `[[orders]]`: path pattern and `wechat_channels` of each source.
-    pub order_sources: Vec<(PathPattern, Vec<String>)>,
+    /// `[[orders]]`.
+    pub order_sources: Vec<OrderChannels>,
     /// Merchant numbers for which bills are requested, even if a bill has no row.
     pub own_merchants: Vec<String>,
     /// `sources.<name>.grace_days`.
@@ -26,14 +26,26 @@ pub struct Terms {
     pub repull_days: u32,
 }
 
+/// Which payments of an export count as WeChat payments.
+#[derive(Debug, Clone)]
+pub struct OrderChannels {
+    /// Where its files are.
+    pub path: PathPattern,
+    /// The channels that mean WeChat; if there are none, all payments are.
+    pub wechat_channels: Vec<String>,
+}
+
 impl Terms {
     /// The terms of a job.
     pub fn of(job: &Job) -> Terms {
-        let sources = job.orders.iter().map(|source| (source.path.clone(), source.wechat_channels.clone()));
+        let channels = |source: &OrderSource| OrderChannels {
+            path: source.path.clone(),
+            wechat_channels: source.wechat_channels.clone(),
+        };
         Terms {
             rules: job.rules.clone(),
             programs: job.subsidy_programs.clone(),
-            order_sources: sources.collect(),
+            order_sources: job.orders.iter().map(channels).collect(),
             own_merchants: job.pay_v3.iter().map(|pay| pay.mchid.clone()).collect(),
             grace_days: job.sources.iter().map(|(name, calendar)| (name.clone(), calendar.grace_days)).collect(),
             repull_days: job.mp.as_ref().map_or(DEFAULT_REPULL_DAYS, |mp| mp.repull_days),
@@ -68,7 +80,10 @@ impl Default for Terms {
         Terms {
             rules: RuleSettings::default(),
             programs: Vec::new(),
-            order_sources: vec![(PathPattern::new("", "orders/{date}.csv"), Vec::new())],
+            order_sources: vec![OrderChannels {
+                path: PathPattern::new("", "orders/{date}.csv"),
+                wechat_channels: Vec::new(),
+            }],
             own_merchants: Vec::new(),
             grace_days: BTreeMap::new(),
             repull_days: DEFAULT_REPULL_DAYS,

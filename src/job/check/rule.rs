@@ -5,7 +5,7 @@ use regex::Regex;
 use super::Checker;
 use super::scalar::MOST_DAYS;
 use crate::job::file::{ReportSection, RulesSection};
-use crate::job::settings::{ExcelIds, Language, ReportSettings, RuleId, RuleSettings};
+use crate::job::settings::{ExcelIds, Language, MerchantPair, ReportSettings, RuleId, RuleSettings};
 use crate::job::value::{Pairs, Texts, Written};
 use crate::money::Fen;
 
@@ -39,13 +39,13 @@ impl Checker<'_> {
     }
 
     /// Pairs of merchants. One with a blank in it would excuse nothing, without a word.
-    fn pairs(&mut self, written: &Option<Written<Pairs>>) -> Vec<(String, String)> {
+    fn pairs(&mut self, written: &Option<Written<Pairs>>) -> Vec<MerchantPair> {
         let Some(Written { value: Pairs(pairs), place }) = written else { return Vec::new() };
         let is_bare = |text: &String| !text.is_empty() && text.trim() == text;
         if !pairs.iter().all(|(belong, order)| is_bare(belong) && is_bare(order)) {
             self.problems.add(place, format!("`{}` has an empty or padded entry", place.key));
         }
-        pairs.clone()
+        pairs.iter().cloned().map(|(belong, order)| MerchantPair { belong, order }).collect()
     }
 
     fn pattern(&mut self, written: &Option<Written<String>>) -> Option<Regex> {

@@ -22,11 +22,11 @@ use super::super::observed;
 use super::super::parameters::days;
 use super::super::parts_tests::in_parts;
 use super::super::rules::{Reads, Rules};
-use super::super::terms::Terms;
+use super::super::terms::{OrderChannels, Terms};
 use super::Limits;
 use crate::contract::{self, Column, ColumnKind, Contract};
 use crate::dataset::partition::{self, Provenance};
-use crate::job::{PathPattern, SubsidyAmount, SubsidyProgram};
+use crate::job::{MerchantPair, PathPattern, SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
 use crate::record::{LedgerRow, Record};
 
@@ -152,10 +152,11 @@ fn date() -> NaiveDate {
 fn terms() -> Terms {
     let mut terms = Terms::default();
     terms.rules.must_associate = vec!["S1".to_owned()];
-    terms.rules.merchant_pairs = vec![("M1".to_owned(), "M2".to_owned())];
+    terms.rules.merchant_pairs = vec![MerchantPair { belong: "M1".to_owned(), order: "M2".to_owned() }];
     terms.rules.max_coupons_per_order = 1;
     terms.own_merchants = vec!["M1".to_owned()];
-    terms.order_sources = vec![(PathPattern::new("", "x1"), vec!["x1".to_owned()])];
+    terms.order_sources =
+        vec![OrderChannels { path: PathPattern::new("", "x1"), wechat_channels: vec!["x1".to_owned()] }];
     terms.programs = ["S1", "S2"].map(program).to_vec();
     terms
 }
