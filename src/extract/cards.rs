@@ -24,6 +24,8 @@ pub(super) const PAGE_ROWS: u64 = 50;
 /// A hundred thousand cards: more than any account has.
 const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 2000 };
 pub(super) const LIST: &str = "list";
+/// Prefix of the journal keys of the details of a card.
+const CARD: &str = "card/";
 
 /// Requests every card of the account, and the cards that the datacube named.
 pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harvest<Vec<Card>>, Issue> {
@@ -38,7 +40,8 @@ pub async fn extract(night: &Night<'_>, named: &BTreeSet<String>) -> Result<Harv
     let (cards, unknown) = read(night, &journal, &ids)?;
     let mut harvest = Harvest::complete(cards);
     harvest.issues = issues;
-    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
+    let is_used = |key: &str| key == LIST || asked_id(key, &ids).is_some();
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest_of(&night.corner(), is_used)?)];
     tell_unknown(&unknown, &listed);
     let mut values = UnknownValues::default();
     harvest.rows.iter().for_each(|card| values.see([(CARD_STATUS, card.status.as_deref())]));
@@ -61,7 +64,7 @@ async fn ask_singly(
     journal: &StageJournal,
     ids: &BTreeSet<&String>,
 ) -> Result<Vec<Issue>, Issue> {
-    let questions = ids.iter().map(|id| (format!("card/{id}"), *id)).collect();
+    let questions = ids.iter().map(|id| (format!("{CARD}{id}"), *id)).collect();
     let ask = async |id: &String| {
         let request = api::card(id);
         let (page, told) = settle_and_read(&request, mp.send(&request).await)?;
@@ -75,8 +78,7 @@ async fn ask_singly(
 fn read(night: &Night<'_>, journal: &StageJournal, ids: &BTreeSet<&String>) -> Result<(Vec<Card>, Vec<String>), Issue> {
     let (mut cards, mut unknown) = (Vec::new(), Vec::new());
     for entry in journal.entries()? {
-        let id = entry.key.strip_prefix("card/").and_then(|id| ids.get(&id.to_owned()));
-        let Some(id) = id else { continue };
+        let Some(id) = asked_id(&entry.key, ids) else { continue };
         for page in &entry.pages {
             match read_page(&api::card(id), page)? {
                 Some(info) => cards.push(card_dimension_row(&info, id, night.imprint())),
@@ -86,6 +88,11 @@ fn read(night: &Night<'_>, journal: &StageJournal, ids: &BTreeSet<&String>) -> R
     }
     cards.sort_by(|a: &Card, b| a.card_id.cmp(&b.card_id));
     Ok((cards, unknown))
+}
+
+/// The card whose details a key of the journal is about, if it is one of `ids`.
+fn asked_id<'a>(key: &str, ids: &BTreeSet<&'a String>) -> Option<&'a String> {
+    ids.get(&key.strip_prefix(CARD)?.to_owned()).copied()
 }
 
 /// A deleted card has figures for some more days. A card that is listed but unknown to card/get is odd: it is logged,

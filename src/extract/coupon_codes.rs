@@ -50,7 +50,7 @@ pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>
     harvest.issues = issues;
     harvest.issues.extend(stocks.unanswered.map(perhaps_pools));
     harvest.intake.push(intake);
-    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest_of(&night.corner(), |id| pools.contains(&id))?)];
     Ok(odd.noted_in(harvest, "code", "codes"))
 }
 

@@ -72,7 +72,7 @@ pub async fn extract(night: &Night<'_>) -> Result<Harvest<Datacube>, Issue> {
     harvest.issues = issues;
     harvest.issues.extend(contradiction(&contradicted));
     harvest.issues.extend(unknown.into_iter().map(unknown_card));
-    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest_of(&night.corner(), |key| calls.contains_key(key))?)];
     Ok(harvest.noting("repeated_rows", repeated).noting("contradicting_rows", contradicted.len()))
 }
 

@@ -58,7 +58,7 @@ pub async fn extract(
     let mut harvest = Harvest::complete(Stocks { details: Vec::new(), unanswered });
     harvest.issues = issues;
     let odd = read(night, &journal, &ids, &mut harvest)?;
-    harvest.inputs = vec![(STAGE.to_string(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(STAGE.to_string(), journal.digest_of(&night.corner(), |id| ids.contains(id))?)];
     Ok(odd.noted_in(harvest, "stock", "stocks"))
 }
 

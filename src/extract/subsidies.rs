@@ -56,17 +56,18 @@ pub async fn extract(night: &Night<'_>, plan: &Plan) -> Result<Harvest<Subsidies
         return Ok(Harvest::complete(Subsidies::default()));
     };
     let requests = Requests { night, pay_v3, journal: &*night.journal.stage(STAGE.as_str())? };
-    let mut odd = OddFields::default();
-    let (payments, mut issues) = requests.payments(plan, &mut odd).await?;
-    let (returns, more) = requests.returns(plan, &mut odd).await?;
+    let mut reading = Reading::default();
+    let (payments, mut issues) = requests.payments(plan, &mut reading).await?;
+    let (returns, more) = requests.returns(plan, &mut reading).await?;
     issues.extend(more);
     let (payments, returns) = (payments.carrying(night)?, returns.carrying(night)?);
 
     let mut harvest = Harvest::complete(Subsidies { payments: payments.rows, returns: returns.rows });
     harvest.intake = vec![payments.intake, returns.intake];
     harvest.issues = issues;
-    harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest(&night.corner())?)];
-    Ok(odd.noted_in(harvest, "subsidy receipt", "subsidy receipts"))
+    let is_used = |key: &str| reading.asked.contains(&[key]);
+    harvest.inputs = vec![(STAGE.to_string(), requests.journal.digest_of(&night.corner(), is_used)?)];
+    Ok(reading.odd.noted_in(harvest, "subsidy receipt", "subsidy receipts"))
 }
 
 /// Passes on the keys that a night with this input would request.
@@ -162,6 +163,14 @@ impl Receipt for ReturnReceipt {
     }
 }
 
+/// What was read of the journal.
+#[derive(Default)]
+struct Reading {
+    /// The keys of tonight's questions.
+    asked: Fingerprints,
+    odd: OddFields,
+}
+
 struct Requests<'a> {
     night: &'a Night<'a>,
     pay_v3: &'a PayV3,
@@ -170,23 +179,23 @@ struct Requests<'a> {
 
 impl Requests<'_> {
     /// The payment receipts: the lists of the coupons, then singly those receipts of the ledger that no list has.
-    async fn payments(&self, plan: &Plan, odd: &mut OddFields) -> Result<(Known<SubsidyPayment>, Vec<Issue>), Issue> {
+    async fn payments(&self, plan: &Plan, reading: &mut Reading) -> Result<(Known<SubsidyPayment>, Vec<Issue>), Issue> {
         let room = self.night.corner();
         let mut issues = self.ask_lists(&plan.coupons).await?;
         let mut listed = Gathered::new(&room);
-        odd.add(self.read_lists(&plan.coupons, &mut listed)?);
+        self.read_lists(&plan.coupons, &mut listed, reading)?;
         let listed = listed.settle().map_err(Issue::unsorted)?;
         let missing = plan.receipts_missing_from(&listed.rows, &room).map_err(Issue::unsorted)?;
         issues.extend(self.ask_receipts(&missing).await?);
         let mut single = Gathered::after(listed.intake, &room);
-        odd.add(self.read_receipts(&missing, &mut single)?);
+        self.read_receipts(&missing, &mut single, reading)?;
         Ok((single.replace(&listed.rows).map_err(Issue::unsorted)?, issues))
     }
 
-    async fn returns(&self, plan: &Plan, odd: &mut OddFields) -> Result<(Known<SubsidyReturn>, Vec<Issue>), Issue> {
+    async fn returns(&self, plan: &Plan, reading: &mut Reading) -> Result<(Known<SubsidyReturn>, Vec<Issue>), Issue> {
         let issues = self.ask_returns(&plan.returns).await?;
         let mut returns = Gathered::new(&self.night.corner());
-        odd.add(self.read_returns(&plan.returns, &mut returns)?);
+        self.read_returns(&plan.returns, &mut returns, reading)?;
         Ok((returns.settle().map_err(Issue::unsorted)?, issues))
     }
 
@@ -256,23 +265,38 @@ impl Requests<'_> {
 
     // Parsing an answer does not depend on the parameters of its request, so the readers leave them empty.
 
-    fn read_lists(&self, coupons: &Kept, payments: &mut Gathered<SubsidyPayment>) -> Result<OddFields, Issue> {
+    fn read_lists(
+        &self,
+        coupons: &Kept,
+        payments: &mut Gathered<SubsidyPayment>,
+        reading: &mut Reading,
+    ) -> Result<(), Issue> {
         let request = busifavor::pay_receipts("", "", None);
         let listed =
             |page: &Page| Ok(Some(read_page(&request, page)?.map(|list| list.pay_receipt_list).unwrap_or_default()));
-        self.read((Kind::List, coupons), listed, payments)
+        self.read((Kind::List, coupons), listed, payments, reading)
     }
 
-    fn read_receipts(&self, ids: &Kept, payments: &mut Gathered<SubsidyPayment>) -> Result<OddFields, Issue> {
+    fn read_receipts(
+        &self,
+        ids: &Kept,
+        payments: &mut Gathered<SubsidyPayment>,
+        reading: &mut Reading,
+    ) -> Result<(), Issue> {
         let request = busifavor::pay_receipt("");
         let payment = |page: &Page| Ok(read_page(&request, page)?.map(|receipt| vec![receipt]));
-        self.read((Kind::Receipt, ids), payment, payments)
+        self.read((Kind::Receipt, ids), payment, payments, reading)
     }
 
-    fn read_returns(&self, ids: &Kept, returns: &mut Gathered<SubsidyReturn>) -> Result<OddFields, Issue> {
+    fn read_returns(
+        &self,
+        ids: &Kept,
+        returns: &mut Gathered<SubsidyReturn>,
+        reading: &mut Reading,
+    ) -> Result<(), Issue> {
         let request = busifavor::return_receipt("");
         let returned = |page: &Page| Ok(read_page(&request, page)?.map(|receipt| vec![receipt]));
-        self.read((Kind::Return, ids), returned, returns)
+        self.read((Kind::Return, ids), returned, returns, reading)
     }
 
     /// Gathers the receipts of the journalled answers for `rows`; the threads that read the journal also parse. `None`,
@@ -282,16 +306,15 @@ impl Requests<'_> {
         (kind, rows): (Kind, &Kept),
         receipts: impl Fn(&Page) -> Result<Option<Vec<T>>, Issue> + Sync,
         gathered: &mut Gathered<T::Row>,
-    ) -> Result<OddFields, Issue> {
-        let mut odd = OddFields::default();
+        Reading { asked, odd }: &mut Reading,
+    ) -> Result<(), Issue> {
         if rows.is_empty() {
-            return Ok(odd);
+            return Ok(());
         }
-        let mut wanted = Fingerprints::default();
         kind.each_key(rows, |key| {
-            wanted.insert(&[key]);
+            asked.insert(&[key]);
         })?;
-        let read = |entry: Entry| match entry.pages.first().filter(|_| wanted.contains(&[&entry.key])) {
+        let read = |entry: Entry| match entry.pages.first().filter(|_| asked.contains(&[&entry.key])) {
             Some(page) => receipts(page)?.map(|receipts| self.pack(&receipts)).transpose(),
             None => Ok(None),
         };
@@ -299,8 +322,7 @@ impl Requests<'_> {
             let Some((rows, odd_here)) = answer else { return Ok(()) };
             odd.add(odd_here);
             gathered.add(&rows).map_err(Issue::unsorted)
-        })?;
-        Ok(odd)
+        })
     }
 
     /// The rows of an answer.

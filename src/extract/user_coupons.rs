@@ -13,6 +13,8 @@ use std::io;
 
 use doubtful::Doubter;
 use requests::{PLACE, Requests};
+use single::Replaced;
+use wallet::Passed;
 pub(super) use wallet::{PAGE_ROWS, wallet_key};
 
 use super::gathered::{Gathered, Known};
@@ -47,8 +49,7 @@ pub struct Wallets {
 /// What the wallets show, with the carried rows of those that were not requested.
 struct Shown {
     known: Known<UserCoupon>,
-    /// Published openids of requested users whom WeChat does not know.
-    strangers: Fingerprints,
+    passed: Passed,
     /// The keys of coupons in requested wallets that the last night knew as used or returned.
     spent: Kept,
     odd: OddFields,
@@ -65,7 +66,8 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     let (asked, unanswered) = requests.asked(roster)?;
     let partial_nights = night.partial_nights::<UserCoupon>()?;
     let doubter = Doubter { rules: &night.job.rules, date: night.date, partial_nights, room: night.corner() };
-    let Shown { known, strangers, spent, mut odd } = requests.shown(&asked, &doubter)?;
+    let Shown { known, passed: Passed { strangers, others: other_wallets }, spent, mut odd } =
+        requests.shown(&asked, &doubter)?;
     issues.extend(knows_nobody(&asked, &strangers));
     // The digest of the journal only changes with new answers: if there are no single queries, it is computed
     // meanwhile.
@@ -75,13 +77,16 @@ pub async fn extract(night: &Night<'_>, roster: &Roster, orders: &Lookback) -> R
     );
     let (_, doubts) = (digest?, doubts?);
     issues.extend(requests.ask_single(&doubts).await?);
-    let (Known { rows: coupons, intake, .. }, unknown) = requests.replace_single(&doubts, known, &mut odd)?;
+    let Replaced { known, unknown, doubtful, others: other_singles } =
+        requests.replace_single(&doubts, known, &mut odd)?;
+    let Known { rows: coupons, intake, .. } = known;
+    let digest = requests.digest(&asked, &doubtful, other_wallets + other_singles)?;
     issues.extend(too_many_unsettled(unsettled, settings.max_unsettled));
     let stocks = stocks_of(&coupons).map_err(Issue::unsorted)?;
     let mut harvest = Harvest::complete(Wallets { coupons, stocks, asked, unanswered, unknown });
     harvest.issues = issues;
     harvest.intake = vec![intake];
-    harvest.inputs = vec![(PLACE.stage.to_string(), journal.digest(&night.corner())?)];
+    harvest.inputs = vec![(PLACE.stage.to_string(), digest)];
     let doubts = usize::try_from(doubts.len()).unwrap_or(usize::MAX);
     let harvest = harvest.noting("unsettled_wallets", unsettled).noting("unknown_wallets", strangers.len());
     Ok(odd.noted_in(harvest.noting("single_queries", doubts), "coupon", "coupons"))
@@ -117,12 +122,20 @@ fn stocks_of(coupons: &Kept) -> io::Result<BTreeSet<String>> {
 }
 
 impl Requests<'_> {
+    /// The digest over the answers that the night uses; `others` is how many of the journal it does not.
+    fn digest(&self, asked: &Fingerprints, doubtful: &Fingerprints, others: usize) -> Result<String, Issue> {
+        let room = self.night.corner();
+        let is_used = |key: &str| self.is_requested(key, asked) || self.is_doubted(key, doubtful);
+        let digest = if others == 0 { self.journal.digest(&room) } else { self.journal.digest_of(&room, is_used) };
+        Ok(digest?)
+    }
+
     /// What the requested wallets show, and what the last night knew of the others.
     fn shown(&self, asked: &Fingerprints, doubter: &Doubter<'_>) -> Result<Shown, Issue> {
         let (mut gathered, mut odd) = (Gathered::new(&self.night.corner()), OddFields::default());
-        let strangers = self.read_wallets(asked, &mut gathered, &mut odd)?;
-        let spent = self.carry(asked, &strangers, doubter, &mut gathered)?;
-        Ok(Shown { known: gathered.settle().map_err(Issue::unsorted)?, strangers, spent, odd })
+        let passed = self.read_wallets(asked, &mut gathered, &mut odd)?;
+        let spent = self.carry(asked, &passed.strangers, doubter, &mut gathered)?;
+        Ok(Shown { known: gathered.settle().map_err(Issue::unsorted)?, passed, spent, odd })
     }
 
     /// Carries over wallets that were not requested tonight, and those whose user WeChat no longer knows: an unsigned

@@ -397,6 +397,20 @@ mod tests {
     }
 
     #[test]
+    fn the_digest_of_what_is_used_is_that_of_a_journal_without_the_rest() {
+        let stage_of = |keys: &[&str]| {
+            let folder = tempfile::tempdir().unwrap();
+            let stage = open(folder.path(), Mode::Resume).stage("s").unwrap();
+            keys.iter().for_each(|key| stage.append(entry(key, &[key])).unwrap());
+            (folder, stage)
+        };
+        let ((_folder, more), (_other, less)) = (stage_of(&["a", "late", "c"]), stage_of(&["c", "a"]));
+        assert_eq!(more.digest_of(&room(), |key| key != "late").unwrap(), less.digest(&room()).unwrap());
+        assert_eq!(more.digest(&room()).unwrap(), more.digest_of(&room(), |_| true).unwrap(), "of all, as before");
+        assert_ne!(more.digest(&room()).unwrap(), less.digest(&room()).unwrap());
+    }
+
+    #[test]
     fn every_folder_of_a_night_is_its_owners_alone() {
         use std::os::unix::fs::PermissionsExt;
         let folder = tempfile::tempdir().unwrap();

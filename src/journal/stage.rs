@@ -206,27 +206,34 @@ impl StageJournal {
     /// # Errors
     /// A segment cannot be read; the scratch folder is full.
     pub fn digest(&self, room: &Room) -> Result<String, JournalError> {
-        if let Some(digest) = &self.lock().digest {
-            return Ok(digest.clone());
-        }
+        let known = self.lock().digest.clone();
+        known.map_or_else(|| self.digest_of(room, |_| true), Ok)
+    }
+
+    /// As `digest`, over the answers of the keys that `is_used`. A night that was short of something may have asked what
+    /// a whole one does not: those answers stay in the journal and change nothing.
+    ///
+    /// # Errors
+    /// As `digest`.
+    pub fn digest_of(&self, room: &Room, is_used: impl Fn(&str) -> bool) -> Result<String, JournalError> {
         let unsorted = |error| io_error(&room.folder, error);
         let mut sums = Sorter::new(room);
         let sum_of = |entry: Entry| -> Result<_, JournalError> { Ok((digest_of(&entry), entry.key)) };
         self.visit_read("", sum_of, |(sum, key)| sums.push(&Sum { key: &key, sum: &sum }).map_err(unsorted))?;
-        let mut context = digest::Context::new(&digest::SHA256);
+        let [mut all, mut used] = [(); 2].map(|()| digest::Context::new(&digest::SHA256));
         let add = |row: PackedRow<'_>| {
             let mut cells = row.unpack();
-            let key = cells.key_text();
-            context.update(&(key.len() as u64).to_be_bytes());
-            context.update(key.as_bytes());
-            context.update(cells.bytes(digest::SHA256_OUTPUT_LEN));
+            let (key, sum) = (cells.key_text(), cells.bytes(digest::SHA256_OUTPUT_LEN));
+            add_sum(&mut all, &key, sum);
+            if is_used(&key) {
+                add_sum(&mut used, &key, sum);
+            }
             Ok(())
         };
         // If a key was answered again, the last answer counts.
         sums.finish().and_then(|sums| sums.last_of_each(|_| {}, add)).map_err(unsorted)?;
-        let digest = hex::encode(context.finish());
-        self.lock().digest = Some(digest.clone());
-        Ok(digest)
+        self.lock().digest = Some(hex::encode(all.finish()));
+        Ok(hex::encode(used.finish()))
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -266,6 +273,12 @@ impl Packed for Sum<'_> {
     fn pack_cells(&self, cells: &mut CellPacker<'_>) {
         cells.bytes(self.sum.as_ref());
     }
+}
+
+fn add_sum(context: &mut digest::Context, key: &str, sum: &[u8]) {
+    context.update(&(key.len() as u64).to_be_bytes());
+    context.update(key.as_bytes());
+    context.update(sum);
 }
 
 fn next_number(segments: &[Segment]) -> u32 {

@@ -49,6 +49,26 @@ fn a_killed_night_run_again_publishes_what_an_undisturbed_one_does() {
     assert!(shop.published() == calm.published(), "the published bytes differ");
 }
 
+/// Every third wallet is refused, and so is every third single query.
+const SOME_WALLETS_REFUSED: &str =
+    "[[fault]]\npath = \"/v3/marketing/busifavor/users/\"\nkind = \"errcode\"\nvalue = \"PARAM_ERROR\"\nevery = 3\n";
+
+#[test]
+fn a_night_that_lacked_wallets_publishes_in_the_end_what_one_without_faults_does() {
+    let (shop, calm) = (Shop::of_seed(23), Shop::of_seed(23));
+    let other = calm.serve(None);
+    assert_eq!(calm.run(&other, &["--date", "2026-11-18"]).code, 0);
+    let wechat = shop.serve(None);
+    wechat.play(SOME_WALLETS_REFUSED);
+    let partial = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!(partial.code, 4, "{}", partial.stderr);
+    wechat.play("");
+    let ending = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert!(shop.published() == calm.published(), "the published bytes differ");
+    assert_eq!(shop.verify(shop.dates[0]).code, 0, "{}", shop.verify(shop.dates[0]).stdout);
+}
+
 #[test]
 fn an_interrupt_ends_the_night_at_once_and_the_next_run_goes_on() {
     for (signal, code) in [("INT", 130), ("TERM", 143), ("HUP", 143)] {

@@ -21,6 +21,17 @@ use crate::wechat::wording::shown;
 /// Prefix of the journal keys of single queries.
 const SINGLE: &str = "single/";
 
+/// The coupons after the single queries.
+pub(super) struct Replaced {
+    pub(super) known: Known<UserCoupon>,
+    /// (published openid, code) of coupons that the single query does not know.
+    pub(super) unknown: Fingerprints,
+    /// (raw openid, code) of the coupons in doubt.
+    pub(super) doubtful: Fingerprints,
+    /// Answers about coupons that are not in doubt.
+    pub(super) others: usize,
+}
+
 impl Requests<'_> {
     /// Requests the coupons in doubt that the journal does not have.
     pub(super) async fn ask_single(&self, doubts: &Kept) -> Result<Vec<Issue>, Issue> {
@@ -45,19 +56,21 @@ impl Requests<'_> {
         busifavor::user_coupon(&doubt.raw_openid, &doubt.coupon_code, &self.settings.appid)
     }
 
-    /// The single query's answer replaces the listed row, everywhere (design §12). Also returns the coupons that the
-    /// single query does not know.
+    /// The single query's answer replaces the listed row, everywhere (design §12).
     pub(super) fn replace_single(
         &self,
         doubts: &Kept,
         known: Known<UserCoupon>,
         odd: &mut OddFields,
-    ) -> Result<(Known<UserCoupon>, Fingerprints), Issue> {
+    ) -> Result<Replaced, Issue> {
         let doubtful = coupons_of(doubts).map_err(Issue::unsorted)?;
         let mut answers = Gathered::after(known.intake, &self.night.corner());
-        let mut unknown = Fingerprints::expecting(doubts.len());
+        let (mut unknown, mut others) = (Fingerprints::expecting(doubts.len()), 0);
         self.journal.visit_read(SINGLE, Ok, |entry| {
-            let Some(doubt) = self.doubt_of(&entry.key, &doubtful) else { return Ok(()) };
+            let Some(doubt) = self.doubt_of(&entry.key, &doubtful) else {
+                others += 1;
+                return Ok(());
+            };
             answers.intake.pages += u64::from(!entry.pages.is_empty());
             let Some(row) = self.read_single(&doubt, entry.pages.first())? else {
                 unknown.insert(&[&doubt.openid, &doubt.coupon_code]);
@@ -67,7 +80,12 @@ impl Requests<'_> {
             odd.see_values(enumerated(&row));
             answers.put(&row).map_err(Issue::unsorted)
         })?;
-        Ok((answers.replace(&known.rows).map_err(Issue::unsorted)?, unknown))
+        Ok(Replaced { known: answers.replace(&known.rows).map_err(Issue::unsorted)?, unknown, doubtful, others })
+    }
+
+    /// Whether a journal key is that of a coupon in doubt.
+    pub(super) fn is_doubted(&self, key: &str, doubtful: &Fingerprints) -> bool {
+        self.doubt_of(key, doubtful).is_some()
     }
 
     /// The row of an answer; `None` if WeChat does not know the coupon.

@@ -36,6 +36,15 @@ struct Wallet {
     odd: OddFields,
 }
 
+/// What reading the wallets of the journal gave beside their rows.
+#[derive(Default)]
+pub(super) struct Passed {
+    /// Published openids of users that WeChat does not know.
+    pub(super) strangers: Fingerprints,
+    /// Wallets that are not on tonight's roster.
+    pub(super) others: usize,
+}
+
 impl Requests<'_> {
     /// Requests the wallets that the journal does not have. Returns why some did not answer, and how many did not settle.
     pub(super) async fn ask_wallets(&self, roster: &Roster) -> Result<(Vec<Issue>, usize), Issue> {
@@ -101,24 +110,32 @@ impl Requests<'_> {
         Ok((asked, unanswered.finish().map_err(Issue::unsorted)?))
     }
 
-    /// Reads the rows of the requested wallets. Returns the published openids of users that WeChat does not know.
+    /// Reads the rows of the requested wallets.
     pub(super) fn read_wallets(
         &self,
         asked: &Fingerprints,
         gathered: &mut Gathered<UserCoupon>,
         odd: &mut OddFields,
-    ) -> Result<Fingerprints, Issue> {
-        let mut strangers = Fingerprints::default();
+    ) -> Result<Passed, Issue> {
+        let mut passed = Passed::default();
         let read = |entry: Entry| self.read_wallet(&entry, asked);
         self.journal.visit_read(WALLET, read, |wallet| {
-            let Some(Wallet { coupons, stranger, odd: odd_here }) = wallet else { return Ok(()) };
+            let Some(Wallet { coupons, stranger, odd: odd_here }) = wallet else {
+                passed.others += 1;
+                return Ok(());
+            };
             odd.add(odd_here);
             if let Some(openid) = stranger {
-                strangers.insert(&[&openid]);
+                passed.strangers.insert(&[&openid]);
             }
             gathered.add(&coupons).map_err(Issue::unsorted)
         })?;
-        Ok(strangers)
+        Ok(passed)
+    }
+
+    /// Whether a journal key is that of a requested wallet.
+    pub(super) fn is_requested(&self, key: &str, asked: &Fingerprints) -> bool {
+        key.strip_prefix(WALLET).is_some_and(|openid| asked.contains(&[&self.night.pseudonyms.publish(openid)]))
     }
 
     /// The answer of a wallet, if it was requested.
