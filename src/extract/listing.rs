@@ -70,7 +70,8 @@ impl ListPage {
 /// Limits for reading a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measure {
-    /// Items per page: a full page may not be the last one, whatever total the list states.
+    /// Items per page that are asked for: a full page may not be the last one, whatever total the list states. A server may
+    /// send shorter pages.
     pub(super) page_rows: u64,
     /// More pages than any real list has.
     pub(super) most_pages: usize,
@@ -323,6 +324,8 @@ struct Progress<'m> {
     pages: Vec<Page>,
     /// How many items the first page said there are.
     first_total: Option<u64>,
+    /// The items of the longest page so far.
+    longest_page: usize,
     /// Whether any item came twice.
     has_repeated: bool,
     /// Whether an item was told otherwise after the end was reached.
@@ -349,6 +352,7 @@ impl<'m> Progress<'m> {
             keys: HashSet::new(),
             pages: Vec::new(),
             first_total: None,
+            longest_page: 0,
             has_repeated: false,
             is_retold: false,
         }
@@ -389,8 +393,10 @@ impl<'m> Progress<'m> {
         }
         let repeats = seen != known + rows;
         self.has_repeated |= repeats;
+        let is_full = rows as u64 >= self.measure.page_rows || (self.longest_page > 0 && rows >= self.longest_page);
+        self.longest_page = self.longest_page.max(rows);
         if seen as u64 == total {
-            return Step::AllSeen { total, is_full: rows as u64 >= self.measure.page_rows };
+            return Step::AllSeen { total, is_full };
         }
         // `Rows` is tried first, so pages that go on overlapping belong to another meaning.
         if seen == known || (repeats && self.candidate != Meaning::Rows) {

@@ -121,6 +121,15 @@ async fn a_full_page_is_not_believed_to_be_the_last_because_the_length_says_so()
 }
 
 #[tokio::test]
+async fn a_page_as_long_as_the_others_is_full_although_more_was_asked_for() {
+    for (size, told, is_whole) in [(45, 40, false), (45, 30, false), (45, 45, true), (40, 40, true), (30, 30, true)] {
+        let meaning = OffsetMeaning::default();
+        let listing = read_list(&meaning, MEASURE, async |offset| page(slice(offset, size, 10), told)).await.unwrap();
+        assert_eq!(matches!(listing, Listing::Settled(_)), is_whole, "{size} items, {told} told");
+    }
+}
+
+#[tokio::test]
 async fn an_item_that_changes_before_the_end_is_certain_is_as_it_was_told_last() {
     let row_of: [fn(u64) -> u64; 3] = [|offset| offset, |offset| offset * 20, |offset| offset.saturating_sub(1) * 20];
     for (row_of, changes_after) in row_of.iter().flat_map(|row_of| (1..5).map(move |asked| (row_of, asked))) {
