@@ -1,5 +1,6 @@
-"""Runs the Python of README.md as it stands there, on another lake, and holds the recipes against each other:
-each reads the same ledger and the same breaks of one night. Usage: readme.py LAKE"""
+"""Runs the Python of README.md as it stands there, on the lake of the sample, and holds the recipes against each other:
+each reads the same ledger and the same breaks of one night. The summary that README.md shows is that of a run of this lake.
+Usage: readme.py LAKE"""
 
 import pathlib
 import re
@@ -25,9 +26,20 @@ def main(lake: pathlib.Path) -> int:
     assert len(set(found.values())) == 1, found
     (rows, at_risk) = found["duckdb"]
     assert rows > 0 and at_risk > 0, found
+    shown = stale_lines(text, lake)
+    assert not shown, "README.md shows what the sample no longer prints:\n" + "\n".join(shown)
     print(f"ok README.md: {len(recipes)} recipes, {rows} rows, {at_risk} fen at risk")
     print(f"{len(recipes)} passed, 0 failed")
     return 0
+
+
+def stale_lines(text: str, lake: pathlib.Path) -> list[str]:
+    """Lines of the summary in README.md that no log of a run has. Where it is cut short it has an ellipsis; paths are shortened."""
+    (summary,) = re.findall(r"^(\S+ · \d{4}-\d\d-\d\d · complete\n.*?)^  datasets", text, flags=re.MULTILINE | re.DOTALL)
+    printed = {line for log in lake.glob("runs/*/*/log") for line in log.read_text(encoding="utf-8").splitlines()}
+    lines = [line for line in summary.splitlines() if line.strip() != "…"]
+    assert len(lines) > 30, f"a summary of {len(lines)} lines"
+    return [line for line in lines if line not in printed]
 
 
 def count(table) -> int:
