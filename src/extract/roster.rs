@@ -11,7 +11,7 @@ use chrono::{Datelike, NaiveDate};
 
 use super::lookback::keep;
 use super::orders::{digests, from_export};
-use super::{Harvest, Issue, Night};
+use super::{Harvest, Issue, IssueKind, Night};
 use crate::clock::business_day;
 use crate::dataset::columns::row_type;
 use crate::dataset::partition::each_row;
@@ -20,6 +20,7 @@ use crate::exports::roster_file::{Openid, read};
 use crate::exports::{Export, ExportError};
 use crate::job::{Refresh, WalletSettings};
 use crate::journal::Mode;
+use crate::quantity::counted;
 use crate::record::{Break, BreakStatus, CouponEvent, Record, UserCoupon, coupon_state};
 use crate::sorter::{CellPacker, JoinSide, Jotting, Kept, Mark, PackedRow, Sorted, Sorter};
 
@@ -100,6 +101,8 @@ pub fn extract(night: &Night<'_>, input: RosterInput<'_>) -> Result<Harvest<Rost
         remember(&folder, night.date, chosen.first_seen, input.is_whole)?;
     }
     let by_published = keep(chosen.by_published, &night.corner()).map_err(Issue::unsorted)?;
+    let lost = count_lost(night, &by_published)?;
+    harvest.issues.extend((lost > 0).then(|| unaskable(lost, &folder)));
     let mut ask = chosen.ask;
     if wallets.refresh == Refresh::Active {
         add_changing(night, &by_published, &mut ask)?;
@@ -238,6 +241,43 @@ fn add_raw(holders: Sorted, by_published: &Kept, ask: &mut Sorter) -> io::Result
         let raw = known.find(holder.key())?.last().map(raw_openid);
         raw.map_or(Ok(()), |openid| ask.push(&Jotting::of(&[openid])))
     })
+}
+
+row_type! {
+    /// Whose coupon it is.
+    Held of HeldColumns {
+        openid: text,
+    }
+}
+
+/// How many users hold coupons of the last night although their raw openid is not kept: nobody could ask for them again, and
+/// their coupons would stay as they are for ever.
+fn count_lost(night: &Night<'_>, by_published: &Kept) -> Result<u64, Issue> {
+    let Some(path) = night.latest::<UserCoupon>()? else { return Ok(0) };
+    let mut holders = Sorter::new(&night.corner());
+    each_row::<HeldColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
+        holders.push(&Jotting { key: &[coupon.openid], mark: 0, texts: &[] }).map_err(Issue::unsorted)
+    })?;
+    holders.finish().and_then(|holders| count_absent(holders, by_published)).map_err(Issue::unsorted)
+}
+
+fn count_absent(holders: Sorted, by_published: &Kept) -> io::Result<u64> {
+    let (mut known, mut absent) = (JoinSide::new(by_published.rows()?, 1), 0);
+    let count = |holder: PackedRow<'_>| {
+        absent += u64::from(known.find(holder.key())?.next().is_none());
+        Ok(())
+    };
+    holders.last_of_each(|_| {}, count)?;
+    Ok(absent)
+}
+
+fn unaskable(lost: u64, folder: &Path) -> Issue {
+    let users = counted(lost, "user holds coupons, whose openid is", "users hold coupons, whose openids are");
+    let what = format!("{users} not kept in `{}`: nobody can request these coupons", folder.display());
+    Issue::new(IssueKind::Incomplete, what).hinting(
+        "restore this folder, or run again, oldest first, the days whose file in it is missing or was changed (what is \
+         journalled is not requested again), or name all users in `wallets.roster_file`",
+    )
 }
 
 /// The rotating audit slice: every wallet is due once in `audit_days` nights.

@@ -105,7 +105,7 @@ async fn read_files(recorder: &mut StageRecorder<'_>) -> Files {
     let (lines, roster) =
         threads::join(|| lookback_orders(night, tonight.as_deref()), || extract::extract_roster(night, sides));
     let lines = recorder.without(lines);
-    let without_roster = roster.as_ref().err().cloned();
+    let without_roster = roster.as_ref().map_or_else(Some, |harvest| harvest.issues.first()).cloned();
     let roster = recorder.take(Stage::Roster, roster, |_, roster| Ok(roster));
     Files { quarantined, ledger, events, lines, roster, without_roster }
 }

@@ -320,3 +320,28 @@ fn a_day_is_stale_once_the_first_day_of_its_look_back_is_filled_in() {
         verified.stdout
     );
 }
+
+#[test]
+fn wallets_whose_openid_is_kept_no_more_are_told_of_and_come_back_with_the_day_that_first_met_them() {
+    let shop = Shop::of_seed(26);
+    // Else this file names everybody again every night.
+    shop.edit("roster.csv", |_| "openid\n".to_owned());
+    let wechat = shop.serve(None);
+    shop.run_nights(&wechat);
+    let calm = shop.published();
+    let kept = shop.lake().join("state/wallets/2026-11-18.txt");
+    let harms: [fn(&Path); 2] = [|path| std::fs::remove_file(path).unwrap(), |path| std::fs::write(path, "").unwrap()];
+    for harm in harms {
+        harm(&kept);
+        let ending = shop.run(&wechat, &["--date", "2026-11-20"]);
+        assert_eq!(ending.code, 4, "{}", ending.stderr);
+        for words in ["not kept in `", "lake/state/wallets`", "can request these coupons", "oldest first"] {
+            assert!(ending.stderr.contains(words), "`{words}`: {}", ending.stderr);
+        }
+        assert!(shop.published() == calm, "the complete night stays as it is");
+        wechat.running().reset_counts();
+        shop.run_nights(&wechat);
+        assert_eq!(wechat.counts().total, 0, "what is journalled is not asked again");
+        assert!(shop.published() == calm, "the published bytes differ");
+    }
+}
