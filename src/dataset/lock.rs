@@ -37,12 +37,12 @@ impl LakeLock {
             .map_err(with_path(path))?;
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(read_holder(&mut file)?)),
-            Err(TryLockError::Error(error)) => return Err(LockError::Io(error)),
+            Err(TryLockError::WouldBlock) => {
+                return Err(LockError::Held(read_holder(&mut file).map_err(with_path(path))?));
+            }
+            Err(TryLockError::Error(error)) => return Err(LockError::Io(with_path(path)(error))),
         }
-        file.set_len(0)?;
-        file.rewind()?;
-        file.write_all(holder.as_bytes())?;
+        write_holder(&mut file, holder).map_err(with_path(path))?;
         Ok(LakeLock { file })
     }
 
@@ -54,6 +54,12 @@ impl LakeLock {
         let metadata = self.file.metadata().ok()?;
         Some(format!("{}:{}:{}", boot.trim(), metadata.dev(), metadata.ino()))
     }
+}
+
+fn write_holder(file: &mut File, holder: &str) -> io::Result<()> {
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(holder.as_bytes())
 }
 
 fn read_holder(file: &mut File) -> io::Result<String> {

@@ -71,7 +71,8 @@ pub fn claim(lake: &Lake, job: &str) -> io::Result<String> {
 pub fn rename(lake: &Lake, former: &str, job: &str) -> io::Result<()> {
     copy_below(lake, &lake.remedies(former), &lake.remedies(job))?;
     let Some(bucket) = lake.bucket() else {
-        return durable::write_file(&lake.state(MARK), &beside(lake, job), &bytes_of(job));
+        let path = lake.state(MARK);
+        return durable::write_file(&path, &beside(lake, job), &bytes_of(job)).map_err(with_path(&path));
     };
     let store = bucket.mirror().store();
     let found = store.get(&key())?;
@@ -129,7 +130,8 @@ fn names_in(folder: &Path) -> io::Result<Vec<String>> {
 /// Writes the mark where there is none; false if there is one.
 fn place_new(lake: &Lake, job: &str) -> io::Result<bool> {
     let Some(bucket) = lake.bucket() else {
-        return durable::write_new(&lake.state(MARK), &beside(lake, job), &bytes_of(job));
+        let path = lake.state(MARK);
+        return durable::write_new(&path, &beside(lake, job), &bytes_of(job)).map_err(with_path(&path));
     };
     match bucket.mirror().store().put(&key(), bytes_of(job), Put::New) {
         Ok(_) => Ok(true),

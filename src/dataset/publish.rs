@@ -29,8 +29,8 @@ impl Staging {
     pub fn open(lake: &Lake, job: &str, date: NaiveDate) -> io::Result<Staging> {
         let folder = lake.staging(job);
         match fs::remove_dir_all(&folder) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => durable::create_private_folder(&folder)?,
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(with_path(&folder)(error)),
+            _ => durable::create_private_folder(&folder).map_err(with_path(&folder))?,
         }
         Ok(Staging { lake: lake.clone(), folder, date, limit: PartLimit::NONE })
     }

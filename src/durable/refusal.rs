@@ -41,9 +41,12 @@ fn os_code_in(text: &str) -> Option<Errno> {
     Some(Errno::from_raw_os_error(code.split_once(')')?.0.parse().ok()?))
 }
 
-/// The advice for a disk error quoted in a message: free space, unless too many files are open.
+/// The advice for a disk error quoted in a message: free space, unless too many files are open or the disk fails.
 pub fn advice_for(message: &str) -> &'static str {
-    os_code_in(message).and_then(advice_by_code).unwrap_or("make room on the disk of `job.lake`")
+    match os_code_in(message) {
+        Some(Errno::IO) => "see in the system's log what ails the disk of `job.lake`",
+        code => code.and_then(advice_by_code).unwrap_or("make room on the disk of `job.lake`"),
+    }
 }
 
 /// The advice when too many files are open.
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_too_many_is_a_refusal_that_no_room_helps_against() {
+    fn a_file_too_many_and_a_failing_disk_are_refusals_that_no_room_helps_against() {
         let told = |code: Errno| {
             let error = io::Error::other(ParquetError::from(io::Error::from(code)));
             assert!(refusal(&error).is_some(), "{code}");
@@ -108,6 +111,8 @@ mod tests {
         };
         assert!(told(Errno::MFILE).contains("`ulimit -n`") && told(Errno::NFILE).contains("`fs.file-max`"));
         assert!(told(Errno::NOSPC).starts_with("make room") && advice_for("torn").starts_with("make room"));
+        let failing = told(Errno::IO);
+        assert!(failing.contains("system's log") && !failing.contains("make room"), "{failing}");
     }
 
     #[test]

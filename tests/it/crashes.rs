@@ -277,6 +277,25 @@ fn a_lake_on_a_file_system_without_room_publishes_nothing() {
 }
 
 #[test]
+fn a_lake_without_room_for_its_first_files_names_the_one_that_cannot_be_written() {
+    let shop = Shop::of_seed(25);
+    let wechat = shop.serve(None);
+    let lake = shop.lake();
+    // Folders take no room there; a page is enough for the lock, but not for the mark of the owner.
+    std::fs::create_dir_all(&lake).unwrap();
+    let mut mount = std::process::Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=4k", "tmpfs"]).arg(&lake);
+    if !mount.output().is_ok_and(|it| it.status.success()) {
+        return;
+    }
+    let ending = shop.run(&wechat, &NIGHT);
+    assert!(std::process::Command::new("umount").arg(&lake).status().unwrap().success());
+    assert_eq!((ending.code, wechat.counts().total), (75, 0), "{}", ending.stderr);
+    let named = format!("caused by: `{}`: No space left", lake.join("state/owner.json").display());
+    assert!(ending.stderr.contains(&named), "{}", ending.stderr);
+}
+
+#[test]
 fn a_lake_where_nobody_may_write_is_the_job_files_fault_and_nobody_is_asked() {
     let shop = Shop::of_seed(25);
     let wechat = shop.serve(None);
