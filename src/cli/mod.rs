@@ -53,17 +53,16 @@ pub fn main() -> ! {
     process::exit(code as i32)
 }
 
-/// The exit code; no success if results could not be written to stdout.
+/// The exit code; no success if results could not be written to stdout. Another code stays: it says more.
 fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
-    match terminal::lost() {
-        Some(error) if code == ExitCode::Complete => {
-            let is_full = error.kind() == std::io::ErrorKind::StorageFull;
-            let code = if is_full { ExitCode::TryLater } else { ExitCode::Usage };
-            let failure = Failure::caused_by(code, "cannot write the results to stdout", error);
-            Err(failure.hinting("make room where stdout is written to, and run the same command again"))
-        }
-        _ => Ok(code),
-    }
+    let Some(error) = terminal::lost() else { return Ok(code) };
+    let code = match (code, error.kind()) {
+        (ExitCode::Complete, std::io::ErrorKind::StorageFull) => ExitCode::TryLater,
+        (ExitCode::Complete, _) => ExitCode::Usage,
+        (code, _) => code,
+    };
+    let failure = Failure::caused_by(code, "cannot write the results to stdout", error);
+    Err(failure.hinting("make room where stdout is written to, and run the same command again"))
 }
 
 fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {

@@ -467,6 +467,8 @@ fn who_listens_to_the_results_does_not_decide_how_the_program_ends() {
         let (code, stderr) = told_nobody(&gate, stdout);
         assert_eq!(code, Some(3), "{stderr}");
     }
+    let (_, stderr) = told_nobody(&gate, full());
+    assert!(stderr.contains("cannot write the results to stdout"), "what is lost is told of: {stderr}");
     let list = ["breaks", "job.toml", "--date", "2026-11-18"];
     assert_eq!(told_nobody(&list, gone()), (Some(0), String::new()), "a reader that has gone away wants no more");
     let (code, stderr) = told_nobody(&list, full());
