@@ -162,6 +162,10 @@ pub(super) fn redirect(job: &mut Job, base_url: &Url) -> Result<(), Failure> {
     if !job::is_loopback(base_url) {
         return Err(Failure::new(ExitCode::Usage, "--base-url must be this machine (127.0.0.1, ::1 or localhost)"));
     }
+    if let Some(problem) = job::url_problem(base_url) {
+        let failure = Failure::new(ExitCode::Usage, format!("--base-url {problem}"));
+        return Err(failure.hinting("give it as in http://127.0.0.1:18080"));
+    }
     for limits in job.limits_mut() {
         limits.base_url = base_url.clone();
         limits.backup_url = None;

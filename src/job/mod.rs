@@ -25,7 +25,7 @@ use value::Section;
 
 pub use bucket::*;
 pub use engine::*;
-pub use host::is_loopback;
+pub use host::{is_loopback, url_problem};
 pub use merchant_path::MerchantPath;
 pub use pattern::PathPattern;
 pub use problem::{JobProblems, Problem};

@@ -170,6 +170,25 @@ fn only_this_machine_may_stand_in_for_wechat() {
 }
 
 #[test]
+fn what_stands_in_for_wechat_is_called_by_http_and_has_no_path() {
+    let shop = Shop::of_seed(1);
+    for (url, problem) in
+        [("ftp://127.0.0.1", "must begin with https://"), ("http://127.0.0.1:9/x", "host and port only")]
+    {
+        for command in [&["run", "job.toml", "--date", "2026-11-18"][..], &["check", "job.toml"]] {
+            let ending = shop.program(&[command, &["--base-url", url]].concat());
+            assert_eq!(ending.code, 2, "{url}: {}", ending.stderr);
+            assert!(
+                ending.stderr.contains("--base-url") && ending.stderr.contains(problem),
+                "{url}: {}",
+                ending.stderr
+            );
+        }
+    }
+    assert!(!shop.lake().exists(), "nothing is written");
+}
+
+#[test]
 fn the_list_shows_every_endpoint() {
     let ending = Shop::of_seed(1).program(&["api", "--list"]);
     assert_eq!((ending.code, ending.stdout.lines().count()), (0, ENDPOINTS.len() + 1), "{}", ending.stderr);

@@ -9,7 +9,7 @@ use super::Checker;
 use super::given::Given;
 use super::secret::{PemBlock, origin_of};
 use crate::job::file::{JobSection, MpSection, PayV2Section, PayV3Section};
-use crate::job::host::is_loopback;
+use crate::job::host::url_problem;
 use crate::job::settings::{
     ApiLimits, DEFAULT_REPULL_DAYS, MpSettings, OnMismatch, PayV2Settings, PayV3Settings, PublicKey,
 };
@@ -266,48 +266,4 @@ impl Checker<'_> {
 
 fn known_url(text: &str) -> Url {
     Url::parse(text).expect("a URL of this file is a URL")
-}
-
-/// Why `url` cannot be the base URL of an API. The URL is not repeated: it may contain a password.
-fn url_problem(url: &Url) -> Option<&'static str> {
-    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-    match url.scheme() {
-        "https" | "http" if !bare || !url.username().is_empty() || url.password().is_some() => {
-            Some("must be scheme, host and port only")
-        }
-        _ => scheme_problem(url),
-    }
-}
-
-/// Why nothing may be sent to the host of `url`.
-pub(super) fn scheme_problem(url: &Url) -> Option<&'static str> {
-    if url.host().is_none() {
-        return Some("names no host");
-    }
-    match url.scheme() {
-        "https" => None,
-        "http" if is_loopback(url) => None,
-        "http" => Some("must be https: only a loopback host may be called in clear text"),
-        _ => Some("must begin with https://"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_loopback_hosts_may_be_asked_in_clear_text() {
-        let problem = |text| url_problem(&known_url(text));
-        let fine = ["https://api.mch.weixin.qq.com", "http://127.0.0.1:8080", "http://localhost:1", "http://[::1]:9/"];
-        for text in fine {
-            assert_eq!(problem(text), None, "{text}");
-        }
-        assert!(problem("http://api.mch.weixin.qq.com").unwrap().contains("https"));
-        assert!(problem("http://localhost.evil.example").unwrap().contains("https"));
-        assert!(problem("ftp://127.0.0.1").unwrap().contains("https://"));
-        for text in ["https://h/x", "https://h/?a=b", "https://u@h", "https://u:p@h"] {
-            assert!(problem(text).unwrap().contains("only"), "{text}");
-        }
-    }
 }

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::Checker;
-use super::api::scheme_problem;
 use super::given::Given;
 use crate::job::file::{MetricsSection, OpenlineageSection, WebhookSection};
+use crate::job::host::scheme_problem;
 use crate::job::problem::Place;
 use crate::job::value::Section;
 use crate::job::watching::{LineageSettings, Webhook};
