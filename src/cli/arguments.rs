@@ -387,10 +387,11 @@ mod tests {
     }
 
     #[test]
-    fn a_day_in_place_of_an_instant_is_told_what_an_instant_looks_like() {
-        for option in ["--now", "--interval-start"] {
-            let told =
-                Arguments::try_parse_from(["coupon-recon", "run", "job.toml", option, "2026-11-21"]).unwrap_err();
+    fn what_is_no_instant_that_can_be_meant_is_told_what_an_instant_looks_like() {
+        let options = ["--now", "--interval-start"];
+        let texts = ["2026-11-21", "+262142-12-31T23:59:59Z", "9999-12-31T23:59:59Z", "0026-11-21T12:00:00+08:00"];
+        for (option, text) in options.iter().flat_map(|option| texts.map(|text| (*option, text))) {
+            let told = Arguments::try_parse_from(["coupon-recon", "run", "job.toml", option, text]).unwrap_err();
             let told = told.to_string();
             assert!(told.contains("expected an instant with its offset, as in 2026-11-19T12:00:00+08:00"), "{told}");
         }

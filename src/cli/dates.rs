@@ -1,6 +1,7 @@
 //! The business dates of a run: one, several, or those of an orchestrator's data interval.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, Utc};
 use clap::{Args, ValueEnum};
@@ -8,12 +9,15 @@ use clap::{Args, ValueEnum};
 use crate::clock::{self, World, business_date_of};
 use crate::error::{ExitCode, Failure};
 
+/// The years that can be meant.
+const YEARS: Range<i32> = 2000..2200;
+
 /// A day as it is typed.
 pub(super) fn parse_day(text: &str) -> Result<NaiveDate, String> {
     let wrong = || "expected an existing date, as in 2026-11-18".to_owned();
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok();
     // `%Y` takes `26` for the year 26.
-    day.filter(|day| (2000..2200).contains(&day.year())).ok_or_else(wrong)
+    day.filter(|day| YEARS.contains(&day.year())).ok_or_else(wrong)
 }
 
 /// The data interval of an orchestrator.
@@ -133,7 +137,10 @@ fn instant(name: &str, text: &str) -> Result<DateTime<Utc>, Failure> {
 
 /// An instant on the command line or in the environment.
 pub(super) fn parse_instant(text: &str) -> Result<DateTime<Utc>, &'static str> {
-    text.parse().map_err(|_| "expected an instant with its offset, as in 2026-11-19T12:00:00+08:00")
+    let wrong = "expected an instant with its offset, as in 2026-11-19T12:00:00+08:00";
+    let instant = text.parse::<DateTime<Utc>>().map_err(|_| wrong)?;
+    // In the last year of the type there is no time of day in Asia/Shanghai any more.
+    if YEARS.contains(&instant.year()) { Ok(instant) } else { Err(wrong) }
 }
 
 impl Interval {
