@@ -256,7 +256,7 @@ fn count_lost(night: &Night<'_>, by_published: &Kept) -> Result<u64, Issue> {
     let Some(path) = night.latest::<UserCoupon>()? else { return Ok(0) };
     let mut holders = Sorter::new(&night.corner());
     each_row::<HeldColumns, Issue>(&path, UserCoupon::DATASET, |coupon| {
-        holders.push(&Jotting { key: &[coupon.openid], mark: 0, texts: &[] }).map_err(Issue::unsorted)
+        holders.push(&Jotting::of(&[coupon.openid])).map_err(Issue::unsorted)
     })?;
     holders.finish().and_then(|holders| count_absent(holders, by_published)).map_err(Issue::unsorted)
 }
