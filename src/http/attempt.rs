@@ -240,7 +240,7 @@ pub(super) async fn send(
 }
 
 /// Host and port of a base URL.
-fn host_of(base: &Url) -> String {
+pub(super) fn host_of(base: &Url) -> String {
     base[Position::BeforeHost..Position::AfterPort].to_owned()
 }
 

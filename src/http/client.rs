@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use super::attempt::{self, Incoming, Outgoing, Received, TransportError, USER_AGENT};
+use super::connections::{Connections, Pool};
 use super::failover::Hosts;
 use super::rate_limit::RateLimit;
 use super::retries::{count_retry, is_brief};
@@ -36,7 +37,7 @@ pub enum HttpSetupError {
 /// A client of one API. Cheap to clone; clones share rate limit, concurrency limit and hosts.
 #[derive(Clone)]
 pub struct HttpClient {
-    client: Client,
+    connections: Arc<Connections>,
     hosts: Arc<Hosts>,
     rate_limit: Arc<RateLimit>,
     under_way: Arc<Semaphore>,
@@ -69,19 +70,10 @@ impl HttpClient {
         world: World,
         identity: Option<reqwest::Identity>,
     ) -> Result<HttpClient, HttpSetupError> {
-        let mut builder = Client::builder()
-            .user_agent(USER_AGENT)
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(limits.timeout);
-        // A proxy from the environment could not reach this machine.
-        if is_loopback(&limits.base_url) {
-            builder = builder.no_proxy();
-        }
-        if let Some(identity) = identity {
-            builder = builder.identity(identity);
-        }
+        let (timeout, is_local) = (limits.timeout, is_loopback(&limits.base_url));
+        let connections = Connections::new(Box::new(move || client(timeout, is_local, identity.clone())));
         Ok(HttpClient {
-            client: builder.build().map_err(HttpSetupError::Tls)?,
+            connections: Arc::new(connections.map_err(HttpSetupError::Tls)?),
             hosts: Arc::new(Hosts::new(limits.base_url.clone(), limits.backup_url.clone())),
             rate_limit: Arc::new(RateLimit::new(limits.rate_per_second, world.clone())),
             under_way: Arc::new(Semaphore::new(limits.concurrency.max(1))),
@@ -109,6 +101,12 @@ impl HttpClient {
     /// The hosts of the API.
     pub fn hosts(&self) -> &Hosts {
         &self.hosts
+    }
+
+    /// Gives up all connections, because one of them is out of step: it brought the answer to another request, so what it
+    /// brings next may be the answer to another one too. A good answer that is under way is asked for again.
+    pub fn give_up_connections(&self) {
+        self.connections.give_up();
     }
 
     /// The clock, sleep and randomness of the client.
@@ -176,7 +174,7 @@ impl HttpClient {
         let mut run = Run::new(self, outgoing.method.as_str(), path);
         let _turn = self.rate_limit.wait_for_turn().await;
         run.begin_attempt();
-        match attempt::send(&self.client, run.host(), outgoing, self.timeout).await {
+        match attempt::send(&self.connections.current().client, run.host(), outgoing, self.timeout).await {
             Ok(incoming) => {
                 run.trace.status = Some(incoming.status());
                 run.note_gateway();
@@ -197,7 +195,8 @@ impl HttpClient {
         };
         let turn = self.rate_limit.wait_for_turn().await;
         run.begin_attempt();
-        let received = self.exchange_bytes(run, &outgoing).await;
+        let pool = self.connections.current();
+        let received = self.exchange_bytes(run, &pool, &outgoing).await;
         drop(turn);
         let received = match received {
             Ok(received) => received,
@@ -209,6 +208,10 @@ impl HttpClient {
         // More patience than the whole call has is nonsense: then it waits as if no time were asked for.
         let asked_patience = retry_after(&received, self.world.clock.now()).filter(|it| *it < self.policy.deadline);
         match exchange.judge(received).await {
+            // Its connection may be the one that is out of step.
+            Verdict::Accept(_) if exchange.is_repeatable() && self.connections.are_given_up(&pool) => {
+                Attempt::Again { cause: Cause::Transport(run.out_of_step()), after: Duration::ZERO }
+            }
             Verdict::Accept(accepted) => Attempt::Accepted(accepted),
             Verdict::Refuse(refusal) => Attempt::Final(Cause::Refused(refusal)),
             Verdict::Retry { cause, after } => {
@@ -217,17 +220,36 @@ impl HttpClient {
         }
     }
 
-    async fn exchange_bytes(&self, run: &mut Run<'_>, outgoing: &Outgoing) -> Result<Received, TransportError> {
+    async fn exchange_bytes(
+        &self,
+        run: &mut Run<'_>,
+        pool: &Pool,
+        outgoing: &Outgoing,
+    ) -> Result<Received, TransportError> {
         (run.trace.status, run.trace.request_id) = (None, None);
         let left = self.policy().deadline.saturating_sub(run.elapsed()).max(Duration::from_millis(1));
         let timeout = self.timeout.min(left);
-        let received = attempt::exchange(&self.client, run.host(), outgoing, timeout, self.max_body_bytes).await;
+        let received = attempt::exchange(&pool.client, run.host(), outgoing, timeout, self.max_body_bytes).await;
         match &received {
             Ok(received) => run.note_answer(received),
             Err(error) => run.note_transport(error),
         }
         received
     }
+}
+
+/// A client that never follows a redirect.
+fn client(timeout: Duration, is_local: bool, identity: Option<reqwest::Identity>) -> reqwest::Result<Client> {
+    let mut builder =
+        Client::builder().user_agent(USER_AGENT).redirect(reqwest::redirect::Policy::none()).connect_timeout(timeout);
+    // A proxy from the environment could not reach this machine.
+    if is_local {
+        builder = builder.no_proxy();
+    }
+    if let Some(identity) = identity {
+        builder = builder.identity(identity);
+    }
+    builder.build()
 }
 
 enum Attempt<T, E> {
@@ -304,6 +326,12 @@ impl<'a> Run<'a> {
         let is_other_open = self.distrusted.is_none_or(|host| Some(host) == self.asked);
         self.distrusted = self.distrusted.or(self.asked);
         is_other_open && self.client.hosts.has_backup()
+    }
+
+    /// Why an answer is not taken although it is good.
+    fn out_of_step(&self) -> TransportError {
+        let host = self.asked.map(attempt::host_of).unwrap_or_default();
+        TransportError::Broken { host, detail: "it brought the answer to another request".to_owned() }
     }
 
     fn log_retry(&self, wait: Duration) {

@@ -3,6 +3,7 @@
 
 mod attempt;
 mod client;
+mod connections;
 mod encoding;
 mod failover;
 mod rate_limit;

@@ -150,7 +150,7 @@ impl Seen {
     }
 }
 
-type Answerer = Box<dyn FnMut(&Seen) -> Reply + Send>;
+type Answerer = Box<dyn FnMut(usize, &Seen) -> Reply + Send>;
 
 /// A server on loopback that lives as long as the test's runtime.
 pub(crate) struct Script {
@@ -175,14 +175,20 @@ impl Script {
     }
 
     /// Answers according to the request.
-    pub(crate) async fn answer(answer: impl FnMut(&Seen) -> Reply + Send + 'static) -> Script {
+    pub(crate) async fn answer(mut answer: impl FnMut(&Seen) -> Reply + Send + 'static) -> Script {
+        Script::answer_by_connection(move |_, seen| answer(seen)).await
+    }
+
+    /// Answers according to the number of the connection, from 0, and the request.
+    pub(crate) async fn answer_by_connection(answer: impl FnMut(usize, &Seen) -> Reply + Send + 'static) -> Script {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base_url = Url::parse(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (log, answerer) = (seen.clone(), Arc::new(Mutex::new(Box::new(answer) as Answerer)));
         tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(converse(stream, log.clone(), answerer.clone()));
+            for connection in 0.. {
+                let Ok((stream, _)) = listener.accept().await else { break };
+                tokio::spawn(converse(connection, stream, log.clone(), answerer.clone()));
             }
         });
         Script { base_url, seen }
@@ -215,9 +221,14 @@ impl Script {
     }
 }
 
-async fn converse(mut stream: TcpStream, log: Arc<Mutex<Vec<Seen>>>, answerer: Arc<Mutex<Answerer>>) {
+async fn converse(
+    connection: usize,
+    mut stream: TcpStream,
+    log: Arc<Mutex<Vec<Seen>>>,
+    answerer: Arc<Mutex<Answerer>>,
+) {
     while let Some(seen) = read_request(&mut stream).await {
-        let reply = answerer.lock().unwrap()(&seen);
+        let reply = answerer.lock().unwrap()(connection, &seen);
         log.lock().unwrap().push(seen);
         if reply.reset || write_reply(&mut stream, &reply).await.is_err() {
             return;

@@ -1,6 +1,7 @@
 //! Tests of calls to servers that follow a script, with a clock that only the test moves.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
 use reqwest::Method;
@@ -366,4 +367,87 @@ async fn no_more_calls_are_under_way_than_allowed() {
 async fn a_redirect_is_an_answer_not_an_order() {
     let script = Script::always(Reply::status(302, "").with("location", "http://127.0.0.1:1/")).await;
     assert!(matches!(ask(&script, &FakeWorld::new()).await.0.unwrap_err().cause, Cause::Refused(302)));
+}
+
+/// Accepts the answer to its own request; any other means that the connection is out of step.
+struct Own<'a> {
+    client: &'a HttpClient,
+    target: &'static str,
+}
+
+impl Exchange for Own<'_> {
+    type Accepted = Bytes;
+    type Refusal = Bytes;
+
+    async fn build(&self) -> Result<Outgoing, Bytes> {
+        let target = self.target.to_owned();
+        Ok(Outgoing { method: Method::GET, target, headers: vec![], body: Bytes::new() })
+    }
+
+    async fn judge(&self, received: Received) -> Verdict<Bytes, Bytes> {
+        if received.body == self.target {
+            return Verdict::Accept(received.body);
+        }
+        self.client.give_up_connections();
+        Verdict::retry(received.body)
+    }
+}
+
+/// The second request of a connection gets the answer to the first again, the third that to the second, and so on.
+#[tokio::test]
+async fn a_connection_that_is_out_of_step_is_used_no_more() {
+    let connections = Arc::new(Mutex::new(Vec::<Vec<String>>::new()));
+    let asked = connections.clone();
+    let script = Script::answer_by_connection(move |connection, seen| {
+        let mut asked = asked.lock().unwrap();
+        let connections = asked.len().max(connection + 1);
+        asked.resize(connections, Vec::new());
+        asked[connection].push(seen.target.clone());
+        let requests = asked[connection].len();
+        Reply::status(200, &asked[connection][requests.saturating_sub(2)])
+    })
+    .await;
+    let client = HttpClient::new(&script.limits(), FakeWorld::new().world()).unwrap();
+    for (target, attempts) in [("/1", 1), ("/2", 2), ("/3", 2)] {
+        let settled = client.call("GET", target, &Own { client: &client, target }).await.unwrap();
+        assert_eq!((settled.accepted.as_ref(), settled.trace.attempts), (target.as_bytes(), attempts));
+    }
+    assert_eq!(*connections.lock().unwrap(), [vec!["/1", "/2"], vec!["/2", "/3"], vec!["/3"]]);
+}
+
+/// Accepts everything, and finds at first that the connections are out of step.
+struct Alarmed<'a> {
+    client: &'a HttpClient,
+    is_repeatable: bool,
+    judged: AtomicU32,
+}
+
+impl Exchange for Alarmed<'_> {
+    type Accepted = Bytes;
+    type Refusal = Bytes;
+
+    fn is_repeatable(&self) -> bool {
+        self.is_repeatable
+    }
+
+    async fn build(&self) -> Result<Outgoing, Bytes> {
+        Ok(Outgoing { method: Method::GET, target: "/a".into(), headers: vec![], body: Bytes::new() })
+    }
+
+    async fn judge(&self, received: Received) -> Verdict<Bytes, Bytes> {
+        if self.judged.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.client.give_up_connections();
+        }
+        Verdict::Accept(received.body)
+    }
+}
+
+#[tokio::test]
+async fn a_good_answer_over_connections_that_were_given_up_meanwhile_is_asked_for_again_where_that_is_allowed() {
+    let script = Script::always(Reply::status(200, "fine")).await;
+    let client = HttpClient::new(&script.limits(), FakeWorld::new().world()).unwrap();
+    for (is_repeatable, attempts) in [(true, 2), (false, 1)] {
+        let alarmed = Alarmed { client: &client, is_repeatable, judged: AtomicU32::new(0) };
+        assert_eq!(client.call("GET", "/a", &alarmed).await.unwrap().trace.attempts, attempts);
+    }
 }

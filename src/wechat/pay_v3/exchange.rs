@@ -50,6 +50,9 @@ impl<'a, P: Proof> Verified<'a, P> {
 
     fn invalid(&self, problem: Problem) -> Verdict<Answer, Refusal> {
         let seen = self.invalid_signatures.fetch_add(1, Ordering::Relaxed);
+        if matches!(problem, Problem::Signature(SignatureError::Replayed)) {
+            self.signed.http.give_up_connections();
+        }
         let may_be_probe = matches!(problem, Problem::Signature(_));
         let refusal = Refusal::bare(problem);
         if may_be_probe && seen < SIGNATURE_RETRIES && self.signed.is_repeatable() {

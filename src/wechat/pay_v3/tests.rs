@@ -465,6 +465,24 @@ async fn an_answer_that_was_given_to_another_question_is_not_believed_however_we
 }
 
 #[tokio::test]
+async fn after_the_answer_to_another_question_the_next_attempt_takes_a_new_connection() {
+    let connections = Arc::new(Mutex::new(Vec::new()));
+    let log = connections.clone();
+    let script = Script::answer_by_connection(move |connection, _| {
+        log.lock().unwrap().push(connection);
+        let body = json!({"data": [], "total_count": 0, "limit": 20 + connection}).to_string();
+        signed(200, &body, Key::Public)
+    })
+    .await;
+    let client = client(&script, &FakeWorld::new(), Trust::PublicKey);
+    let wallet = |openid| busifavor::user_coupons(openid, &busifavor::CouponFilter::default(), 0, 20);
+    client.send(&wallet("oOne")).await.unwrap();
+    let answer = client.send(&wallet("oTwo")).await.unwrap();
+    assert_eq!(answer.body, r#"{"data":[],"total_count":0,"limit":21}"#);
+    assert_eq!(*connections.lock().unwrap(), [0, 0, 1]);
+}
+
+#[tokio::test]
 async fn the_echo_comes_back() {
     let script = Script::answer(|seen| signed(200, std::str::from_utf8(&seen.body).unwrap(), Key::Public)).await;
     let request = echo::echo("你好");
