@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use arrow::error::ArrowError;
 use polars::prelude::PolarsError;
 
-use super::decisions::DecisionError;
+use super::basis::decisions::DecisionError;
 use super::rules::place::line_of;
 use super::rules::{Rule, RuleError};
 use crate::dataset::partition::PartitionError;

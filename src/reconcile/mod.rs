@@ -2,71 +2,33 @@
 //! night, the job and the decisions. Reads Parquet and writes only scratch files of the night; uses no clock; only
 //! `cluster` talks to another machine.
 
-// What a night is reconciled from, and where.
-mod basis;
-mod files;
-mod terms;
-mod parameters;
-mod site;
-mod cluster;
-
-// The match: every side, in the order of its coupons, becomes the ledger.
-mod ledger;
-pub mod ledger_sql;
-mod sides;
-mod facts;
-mod order_book;
-mod matching;
-mod wallet;
-mod order_side;
-mod subsidy;
-mod ledger_row;
-mod observed;
-mod footing;
-mod tally;
-
-// How its rows are read, sorted, merged and written.
-mod cursor;
-mod merge;
-mod grouped;
-mod coupon_key;
-mod text_hash;
-mod builders;
-mod scratch_table;
-
-// The rules: what their queries find becomes breaks, which live from night to night.
+// From the bottom to the top: a folder may use those before it, never those after it.
 pub mod rules;
-mod engine;
-mod tables;
-mod reduction;
-mod candidate;
-mod outlook;
-mod judge;
-mod lifecycle;
-mod decisions;
-mod break_figures;
-
+mod basis;
 mod error;
-
-// Cases of rules and of the ledger, as files.
+mod rows;
+mod ledger;
+mod ledger_sql;
+mod reduction;
+mod engine;
+mod cluster;
+mod site;
+mod breaks;
 mod cases;
-mod fixture;
-#[cfg(test)]
-mod parts_tests;
 
 pub use basis::Basis;
-pub use break_figures::{BreakFigures, BreakKind, BreakTally};
+pub use basis::decisions::{Decision, DecisionError, Decisions};
+pub use basis::files::{DayFiles, Scratch, Shortfall};
+pub use basis::terms::Terms;
+pub use breaks::figures::{BreakFigures, BreakKind, BreakTally};
+pub use breaks::judge::{Judgement, Unjudged, Waiting};
 pub use cases::{CaseOutcome, test_folder};
 pub use cluster::{Carrier, Handover, Place, Script, ScriptResults};
-pub use decisions::{Decision, DecisionError, Decisions};
 pub use error::ReconcileError;
-pub use files::{DayFiles, Scratch, Shortfall};
-pub use footing::Footing;
-pub use judge::{Judgement, Unjudged, Waiting};
 pub use ledger::Asked;
+pub use ledger::footing::Footing;
+pub use ledger::tally::Tally;
 pub use site::Site;
-pub use tally::Tally;
-pub use terms::Terms;
 
 use std::path::PathBuf;
 
@@ -76,7 +38,7 @@ use chrono::NaiveDate;
 use crate::job::Job;
 use crate::record::{Break, LedgerRow, Record};
 use crate::threads::on_own_thread;
-use judge::NightRules;
+use breaks::judge::{self, NightRules};
 use rules::Rules;
 
 /// A night to be reconciled.
@@ -141,7 +103,7 @@ impl Reconciliation<'_> {
 
 /// The columns that the match decodes, by dataset: decoding them and doing nothing else is a lower bound of its cost.
 pub fn columns_read() -> impl Iterator<Item = (&'static str, &'static [&'static str])> {
-    sides::READ.into_iter().chain(order_book::READ).chain(facts::READ)
+    ledger::columns_read()
 }
 
 /// Writes the script for `spark-submit` with all that a `Reconciliation` would ask of a cluster. The files of `basis` are

@@ -1,5 +1,5 @@
 """A ledger case of tests/ledger as a night: its CSV files become the partitions of a lake in a scratch folder.
-What a cell may be, and what an empty one means, is told in src/reconcile/fixture.rs."""
+What a cell may be, and what an empty one means, is told in src/reconcile/cases/fixture.rs."""
 
 import csv
 import datetime

@@ -46,7 +46,8 @@ const EXCEPTIONS: [(&str, &str); 1] = [("pipeline", "error")];
 const SIMULATOR_MAY_USE: [&str; 2] = ["money", "clock"];
 const LONGEST_FILE_LINES: usize = 500;
 /// Modules whose files are not files of a lake: scratch tables that are deleted with the night, and the simulator's data.
-const WRITE_BY_THEMSELVES: [&str; 3] = ["reconcile/scratch_table.rs", "reconcile/reduction/mod.rs", "simulator/"];
+const WRITE_BY_THEMSELVES: [&str; 3] =
+    ["reconcile/rows/scratch_table/mod.rs", "reconcile/reduction/mod.rs", "simulator/"];
 /// Modules that open sockets.
 const ON_THE_NETWORK: [&str; 4] = ["http", "store", "spark", "simulator"];
 

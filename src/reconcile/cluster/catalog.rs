@@ -12,14 +12,14 @@ use sqlparser::ast::visit_relations;
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use super::super::basis::Basis;
-use super::super::engine::is_projection;
-use super::super::error::ReconcileError;
-use super::super::ledger_sql::{self, View};
-use super::super::parameters;
-use super::super::tables;
-use super::super::terms::Terms;
 use crate::contract::{self, ColumnKind, Contract};
+use crate::reconcile::basis::Basis;
+use crate::reconcile::basis::parameters;
+use crate::reconcile::basis::terms::Terms;
+use crate::reconcile::engine::is_projection;
+use crate::reconcile::engine::tables;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::ledger_sql::{self, View};
 use crate::record::{LedgerRow, Record};
 
 /// The query for the names of order files, from which their WeChat channels are derived.
@@ -233,9 +233,9 @@ fn sql_type(kind: ColumnKind) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::files::DayFiles;
-    use super::super::super::rules::Rules;
     use super::*;
+    use crate::reconcile::basis::files::DayFiles;
+    use crate::reconcile::rules::Rules;
 
     #[test]
     fn every_view_and_rule_names_what_it_reads() {

@@ -11,11 +11,11 @@ use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::super::error::{ReconcileError, scratched};
-use super::super::ledger::ROWS_PER_BATCH;
-use super::super::tables::ResultColumn;
 use super::typed;
 use crate::contract::Contract;
+use crate::reconcile::engine::tables::ResultColumn;
+use crate::reconcile::error::{ReconcileError, scratched};
+use crate::reconcile::ledger::ROWS_PER_BATCH;
 use crate::sorter::LoserTree;
 
 type Batches = Box<dyn Iterator<Item = Result<RecordBatch, ArrowError>>>;

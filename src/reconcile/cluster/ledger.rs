@@ -8,18 +8,18 @@ use arrow::datatypes::Date32Type;
 use chrono::NaiveDate;
 use serde::Deserialize;
 
-use super::super::error::ReconcileError;
-use super::super::footing::Footing;
-use super::super::ledger::Asked;
-use super::super::ledger_sql::MOST_RECEIPTS;
-use super::super::parameters::days;
-use super::super::tables::ResultColumn;
-use super::super::tally::Tally;
 use super::gather::{Gather, without_idle_masks};
 use super::{Replies, rows};
 use crate::contract;
 use crate::contract::ColumnKind::{Integer, Text};
 use crate::money::Fen;
+use crate::reconcile::basis::parameters::days;
+use crate::reconcile::engine::tables::ResultColumn;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::ledger::Asked;
+use crate::reconcile::ledger::footing::Footing;
+use crate::reconcile::ledger::tally::Tally;
+use crate::reconcile::ledger_sql::MOST_RECEIPTS;
 use crate::record::{LedgerRow, Record};
 
 const ASKED_DATE: &str = "asked_date";

@@ -19,8 +19,8 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, Schema};
 use serde::de::DeserializeOwned;
 
+use super::engine::tables::{ResultColumn, RowBatches};
 use super::error::ReconcileError;
-use super::tables::{ResultColumn, RowBatches};
 use crate::contract::ColumnKind;
 
 pub(super) use ledger::build_ledger;

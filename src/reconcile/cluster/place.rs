@@ -3,9 +3,9 @@
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::super::error::{ReconcileError, scratched};
 #[cfg(feature = "spark")]
 use super::gather::parts_of;
+use crate::reconcile::error::{ReconcileError, scratched};
 
 /// Characters that Spark treats as a glob pattern.
 const PATTERNS: [char; 6] = ['*', '?', '[', ']', '{', '}'];

@@ -10,15 +10,15 @@ use arrow::datatypes::{DataType, Date32Type, Int64Type, TimestampMicrosecondType
 use arrow::temporal_conversions::{date32_to_datetime, timestamp_us_to_datetime};
 use chrono::NaiveDate;
 
-use super::super::basis::Basis;
-use super::super::error::{ReconcileError, scratched};
-use super::super::order_book;
-use super::super::rules::Rule;
 use super::catalog::{self, Table};
 use super::place::Place;
 use super::{CONFIGURATION, SORTED_LEDGER, ledger};
 use crate::contract;
 use crate::dataset::parts;
+use crate::reconcile::basis::Basis;
+use crate::reconcile::error::{ReconcileError, scratched};
+use crate::reconcile::ledger::order_book;
+use crate::reconcile::rules::Rule;
 use crate::record::{LedgerRow, Record};
 use crate::sha256::sha256_of;
 

@@ -7,12 +7,12 @@ use arrow::array::RecordBatch;
 use arrow::error::ArrowError;
 use serde::Deserialize;
 
-use super::super::error::ReconcileError;
 use super::gather::{open, parts_of};
 use super::place::Place;
 use super::script::{END, LEDGER, Script};
 use super::{Replies, rows};
 use crate::contract::ColumnKind::Text;
+use crate::reconcile::error::ReconcileError;
 
 /// The results of a script.
 #[derive(Debug)]

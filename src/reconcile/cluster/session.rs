@@ -7,9 +7,6 @@ use std::path::{Path, PathBuf};
 use arrow::array::{AsArray, RecordBatch};
 use arrow::error::ArrowError;
 
-use super::super::basis::Basis;
-use super::super::error::{ReconcileError, scratched};
-use super::super::files::Scratch;
 use super::catalog::{self, ORDER_FILES, Table};
 use super::gather::{self, parts_of};
 use super::place::Place;
@@ -17,6 +14,9 @@ use super::{CONFIGURATION, Replies, SORTED_LEDGER, typed};
 use crate::contract::ColumnKind;
 use crate::dataset::parts;
 use crate::job::SparkSettings;
+use crate::reconcile::basis::Basis;
+use crate::reconcile::basis::files::Scratch;
+use crate::reconcile::error::{ReconcileError, scratched};
 use crate::record::{LedgerRow, Record};
 use crate::spark::Session;
 

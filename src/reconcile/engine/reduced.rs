@@ -9,16 +9,16 @@ use polars::prelude::LazyFrame;
 use polars::sql::SQLContext;
 use serde::de::DeserializeOwned;
 
-use super::super::error::ReconcileError;
-use super::super::observed;
-use super::super::order_book;
-use super::super::parameters::days;
-use super::super::reduction::rename::with_names;
-use super::super::reduction::{self, Factor, Limits, Meaning, Reduced, Reduction, Shape, Source, Sources, Term};
-use super::super::rules::Rule;
-use super::super::tables::{self, RowBatches};
+use super::tables::{self, RowBatches};
 use super::{Engine, ResultColumn, collected, dialect, names_in};
 use crate::contract;
+use crate::reconcile::basis::parameters::days;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::ledger::observed;
+use crate::reconcile::ledger::order_book;
+use crate::reconcile::reduction::rename::with_names;
+use crate::reconcile::reduction::{self, Factor, Limits, Meaning, Reduced, Reduction, Shape, Source, Sources, Term};
+use crate::reconcile::rules::Rule;
 
 /// What is left for a rule, and the files it is in.
 #[derive(Clone, Copy)]

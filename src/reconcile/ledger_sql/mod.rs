@@ -15,17 +15,17 @@
 //! `MOST_RECEIPTS` receipts of a coupon, `subsidy_status` lists only that many.
 
 /// Receipts per coupon (`receipt_count` of `receipt_sums`) whose statuses are listed.
-pub const MOST_RECEIPTS: i64 = 256;
+pub(super) const MOST_RECEIPTS: i64 = 256;
 
 /// A view that leads to the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct View {
+pub(super) struct View {
     /// Its name in later views.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// One SELECT.
-    pub sql: &'static str,
+    pub(super) sql: &'static str,
     /// Whether several views, or the rules, read it, so that an engine should compute it once.
-    pub is_shared: bool,
+    pub(super) is_shared: bool,
 }
 
 macro_rules! view {
@@ -63,7 +63,7 @@ const VIEWS: &[View] = &[
 ];
 
 /// Every view, each after those it reads.
-pub fn views() -> &'static [View] {
+pub(super) fn views() -> &'static [View] {
     VIEWS
 }
 

@@ -6,15 +6,15 @@ use std::path::Path;
 use polars::prelude::*;
 use proptest::prelude::*;
 
-use super::super::cluster::{FOOTING, Side};
-use super::super::engine::Engine;
-use super::super::error::ReconcileError;
-use super::super::fixture::{Fixture, folders, name_of};
-use super::super::rules::{self, Rules};
-use super::super::tables;
 use super::*;
 use crate::contract;
 use crate::dataset::partition;
+use crate::reconcile::cases::fixture::{Fixture, folders, name_of};
+use crate::reconcile::cluster::{FOOTING, Side};
+use crate::reconcile::engine::Engine;
+use crate::reconcile::engine::tables;
+use crate::reconcile::error::ReconcileError;
+use crate::reconcile::rules::{self, Rules};
 use crate::record::{LedgerRow, Record, Stock};
 
 /// An engine with all views defined.

@@ -17,9 +17,9 @@ use parquet::arrow::arrow_reader::{
 };
 use parquet::file::metadata::PageIndexPolicy;
 
-use super::super::scratch_table::ScratchTable;
 use crate::contract::Contract;
 use crate::dataset::parts::of as parts_of;
+use crate::reconcile::rows::scratch_table::ScratchTable;
 
 const ROWS_PER_BATCH: usize = 16_384;
 /// Batches of a scratch table per stretch.

@@ -13,21 +13,21 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 
-use super::super::basis::Basis;
-use super::super::candidate::{self, Candidate};
-use super::super::engine::Engine;
-use super::super::files::{DayFiles, Scratch};
-use super::super::fixture::{Fixture, folders, name_of};
-use super::super::observed;
-use super::super::parameters::days;
-use super::super::parts_tests::in_parts;
-use super::super::rules::{Reads, Rules};
-use super::super::terms::{OrderChannels, Terms};
 use super::Limits;
 use crate::contract::{self, Column, ColumnKind, Contract};
 use crate::dataset::partition::{self, Provenance};
 use crate::job::{MerchantPair, PathPattern, SubsidyAmount, SubsidyProgram};
 use crate::money::Fen;
+use crate::reconcile::basis::Basis;
+use crate::reconcile::basis::files::{DayFiles, Scratch};
+use crate::reconcile::basis::parameters::days;
+use crate::reconcile::basis::terms::{OrderChannels, Terms};
+use crate::reconcile::breaks::candidate::{self, Candidate};
+use crate::reconcile::cases::fixture::{Fixture, folders, name_of};
+use crate::reconcile::cases::parts_tests::in_parts;
+use crate::reconcile::engine::Engine;
+use crate::reconcile::ledger::observed;
+use crate::reconcile::rules::{Reads, Rules};
 use crate::record::{LedgerRow, Record};
 
 /// No table is too small and no condition matches too many rows: every condition of a table reduces it.
