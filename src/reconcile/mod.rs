@@ -2,7 +2,7 @@
 //! night, the job and the decisions. Reads Parquet and writes only scratch files of the night; uses no clock; only
 //! `cluster` talks to another machine.
 
-// From the bottom to the top: a folder may use those before it, never those after it.
+// From the bottom to the top: a folder may use those before it, never those after it; `tests/it/circles.rs` enforces it.
 pub mod rules;
 mod basis;
 mod error;

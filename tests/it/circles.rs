@@ -1,5 +1,5 @@
-//! No file imports itself through others. A re-export (`pub use`) by a parent is not an import; what is imported through
-//! it counts as imported from the file that declares it.
+//! No file imports itself through others, and the folders of `reconcile` use each other one way. A re-export (`pub use`) by
+//! a parent is not an import; what is imported through it counts as imported from the file that declares it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -65,6 +65,44 @@ fn a_parent_that_uses_its_child_may_not_be_used_by_it() {
     assert!(closed_by("mod b; pub struct Kept; fn f() { b::b() }").is_some());
 }
 
+#[test]
+fn the_folders_of_reconcile_use_only_those_before_them() {
+    let files: Vec<_> = sources().iter().map(|file| (name_of(file), read(file))).collect();
+    let found = backward("reconcile", &files);
+    assert!(found.is_empty(), "`reconcile/mod.rs` declares the one that is used later:\n{}", found.join("\n"));
+}
+
+#[test]
+fn an_import_of_a_later_folder_is_found_though_no_file_is_in_a_circle() {
+    let of = |two: &str| {
+        let files = [
+            ("a.rs", "mod one; mod two; mod three; fn f() { three::deep::f() }"),
+            ("a/one.rs", "use crate::b::B; pub struct One;"),
+            ("a/two/mod.rs", two),
+            ("a/two/deep.rs", "use crate::a::one::One;"),
+            ("a/three/mod.rs", "pub mod deep; pub use deep::Deep;"),
+            ("a/three/deep.rs", "use crate::a::one::One; pub struct Deep; pub fn f() {}"),
+        ];
+        backward("a", &files.map(|(name, code)| (name.to_owned(), code.to_owned())))
+    };
+    assert_eq!(of("mod deep; pub struct Two;"), [""; 0]);
+    assert_eq!(of("mod deep; pub struct Two; use super::three::Deep;"), ["a/two/mod.rs uses a/three/deep.rs"]);
+}
+
+/// Files below a module that use one that the module declares after theirs.
+fn backward(parent: &str, files: &[(String, String)]) -> Vec<String> {
+    let modules: BTreeMap<Name, Module> = files.iter().map(|(name, code)| module(name, code)).collect();
+    let order = &modules[[parent.to_owned()].as_slice()].children;
+    let place =
+        |path: &Name| order.iter().position(|child| path.starts_with([parent.to_owned(), child.clone()].as_slice()));
+    let mut found = Vec::new();
+    for (path, module) in modules.iter().filter(|(path, _)| place(path).is_some()) {
+        let later = module.imports(path, &modules).into_iter().filter(|it| place(it) > place(path));
+        found.extend(later.map(|it| format!("{} uses {}", module.file, modules[&it].file)));
+    }
+    found
+}
+
 /// Files in a circle; the first is repeated at the end. A file is its name below `src` and its text.
 fn circle(files: &[(String, String)]) -> Option<Vec<String>> {
     let modules: BTreeMap<Name, Module> = files.iter().map(|(name, code)| module(name, code)).collect();
@@ -92,8 +130,8 @@ struct Module {
     file: String,
     /// The paths it names, in full.
     named: BTreeSet<Name>,
-    /// The files below it.
-    children: BTreeSet<String>,
+    /// The files below it, in the order of their declaration.
+    children: Vec<String>,
     /// Names it brought in or hands on, by the name they have here.
     aliases: BTreeMap<String, Name>,
     /// Modules of which it imports everything.
@@ -128,7 +166,7 @@ impl Module {
             Item::Trait(it) => &it.ident,
             Item::Type(it) => &it.ident,
             Item::Mod(it) if it.content.is_none() => {
-                self.children.insert(it.ident.to_string());
+                self.children.push(it.ident.to_string());
                 return;
             }
             Item::Use(it) if !is_for_tests(&it.attrs) => return self.bring_in(&it.tree, &mut Vec::new(), &it.vis),
@@ -169,7 +207,7 @@ impl Module {
             "self" => Some(self.below(&path[1..])),
             "super" => Some([&self.here[..self.here.len() - supers], &path[supers..]].concat()),
             // A child's name without a path is a variable or a function of that name.
-            first if path.len() > 1 && self.children.contains(first) => Some(self.below(path)),
+            first if path.len() > 1 && self.children.iter().any(|child| child == first) => Some(self.below(path)),
             first => Some([self.aliases.get(first)?.as_slice(), &path[1..]].concat()),
         }
     }
