@@ -134,6 +134,15 @@ fn no_file_is_longer_than_a_room() {
     assert!(long.is_empty(), "split: {long:?}");
 }
 
+/// Two places for the same thing would have to be looked up: `x.rs` beside `x/`, and `x/mod.rs`.
+#[test]
+fn a_module_with_a_folder_lies_in_it() {
+    let mut files = Vec::new();
+    ["src", "tests", "benches", "examples"].iter().for_each(|folder| collect(&root().join(folder), &mut files));
+    let beside: Vec<_> = files.into_iter().filter(|file| file.with_extension("").is_dir()).collect();
+    assert!(beside.is_empty(), "move `x.rs` to `x/mod.rs`: {beside:?}");
+}
+
 #[test]
 fn nothing_unfinished_is_left_in_the_code() {
     for file in sources() {
