@@ -28,6 +28,7 @@ fn read(text: &str) -> Result<Contract, String> {
     let [table] = <[Table; 1]>::try_from(document.schema).map_err(|_| "a contract has one table".to_owned())?;
     Ok(Contract {
         key: key_of(&table.properties),
+        never_negative: never_negative(&table)?,
         purpose: document.description.custom_properties.words(document.description.purpose, "purpose_zh")?,
         grain: table.custom_properties.words(table.data_granularity_description, "granularity_zh")?,
         usage: document.description.usage,
@@ -41,6 +42,16 @@ fn read(text: &str) -> Result<Contract, String> {
 fn key_of(properties: &[Property]) -> Vec<String> {
     let placed = |property: &Property| Some((property.primary_key_position?, property.name.clone()));
     properties.iter().filter_map(placed).collect::<BTreeMap<_, _>>().into_values().collect()
+}
+
+/// The columns that rules of the form `SELECT COUNT(*) FROM dataset WHERE column < 0` hold at zero or above.
+fn never_negative(table: &Table) -> Result<Vec<String>, String> {
+    let rules = table.quality.iter().filter_map(|rule| Some((rule, rule.name.strip_suffix("_not_negative")?)));
+    let column = |(rule, column): (&Quality, &str)| match rule.query.rsplit_once(" WHERE ") {
+        Some((_, condition)) if condition == format!("{column} < 0") => Ok(column.to_owned()),
+        _ => Err(format!("`{}` asks something else than its name says", rule.name)),
+    };
+    rules.map(column).collect()
 }
 
 fn column(property: Property) -> Result<Column, String> {
@@ -103,8 +114,16 @@ struct Description {
 #[serde(rename_all = "camelCase")]
 struct Table {
     data_granularity_description: String,
+    quality: Vec<Quality>,
     custom_properties: CustomProperties,
     properties: Vec<Property>,
+}
+
+/// A rule whose query counts the rows that break it.
+#[derive(Deserialize)]
+struct Quality {
+    name: String,
+    query: String,
 }
 
 #[derive(Deserialize)]
@@ -200,6 +219,10 @@ mod tests {
             "`resolved_date`: customProperties lack null_means_zh"
         );
         assert!(refusal("businessName: 差异编号", "").contains("businessName"));
+        assert_eq!(
+            refusal("WHERE age_days < 0", "WHERE age_days < 1"),
+            "`age_days_not_negative` asks something else than its name says"
+        );
         assert!(refusal("required: true", "required: yes please").contains("required"));
     }
 }

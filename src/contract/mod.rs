@@ -83,6 +83,17 @@ mod tests {
     }
 
     #[test]
+    fn what_is_never_negative_is_a_number_of_the_contract() {
+        assert_eq!(contract("payments").never_negative, ["order_fen", "settled_fen", "coupon_fee_fen"]);
+        for contract in all() {
+            for name in &contract.never_negative {
+                let column = contract.columns.iter().find(|column| &column.name == name);
+                assert_eq!(column.map(|it| it.kind), Some(ColumnKind::Integer), "{}.{name}", contract.name);
+            }
+        }
+    }
+
+    #[test]
     fn users_are_personal_and_what_redeems_a_coupon_is_confidential() {
         for column in all().flat_map(|contract| &contract.columns) {
             let is_user = ["openid", "order_openid", "unionid"].contains(&column.name.as_str());

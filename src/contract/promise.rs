@@ -33,6 +33,8 @@ pub struct Contract {
     pub columns: Vec<Column>,
     /// Columns of the key, in sort order.
     pub key: Vec<String>,
+    /// Integer columns whose values are zero or more.
+    pub never_negative: Vec<String>,
 }
 
 /// One column of a contract.

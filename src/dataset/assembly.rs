@@ -282,9 +282,9 @@ mod tests {
             remark: maybe(""),
             paid_at: (!number.is_multiple_of(5)).then(|| instant(number as i64)),
             goods_fen: Fen(number as i64),
-            discount_fen: Fen(-1),
+            discount_fen: Fen(0),
             paid_fen: Fen(i64::MAX),
-            refund_fen: Fen(i64::MIN),
+            refund_fen: Fen(1),
             source_file: "o.csv".into(),
             source_line: number as i64,
             business_date: NaiveDate::from_ymd_opt(2026, 11, 18).unwrap(),
@@ -324,7 +324,7 @@ mod tests {
 
     fn coupon(number: usize) -> UserCoupon {
         let maybe = |text: &str| (!number.is_multiple_of(2)).then(|| format!("{text}{}", number % 11));
-        let fen = |bit: usize| (number & bit > 0).then_some(Fen(number as i64 - 20));
+        let fen = |bit: usize| (number & bit > 0).then_some(Fen(number as i64));
         UserCoupon {
             stock_id: "128".into(),
             coupon_code: format!("C{number:06}"),

@@ -50,6 +50,18 @@ pub enum PartitionError {
         /// The key's values.
         key: String,
     },
+    /// An amount or a count is below zero, although the contract excludes it.
+    #[error("`{dataset}` would contain {value} as `{column}` of the key {key}, which is never negative")]
+    Negative {
+        /// Name of the dataset.
+        dataset: &'static str,
+        /// The column.
+        column: &'static str,
+        /// Its value.
+        value: i64,
+        /// The key of the row.
+        key: String,
+    },
     /// A row belongs to another day.
     #[error("`{dataset}` of {date} contains a row of another day")]
     OtherDay {

@@ -25,8 +25,7 @@ impl KeyOrder {
         if batch.num_rows() == 0 {
             return Ok(());
         }
-        let column = |name: &String| batch.column_by_name(name).expect("key columns are in the schema");
-        let columns: Vec<_> = self.contract.key.iter().map(|name| KeyColumn::of(column(name))).collect();
+        let columns = key_columns(self.contract, batch);
         if let Some(last) = &self.last {
             self.compare(&Key { columns: last, row: last[0].len() - 1 }, &Key { columns: &columns, row: 0 })?;
         }
@@ -45,6 +44,16 @@ impl KeyOrder {
             Ordering::Equal => Err(PartitionError::DuplicateKey { dataset, key: key.text() }),
         }
     }
+}
+
+/// The key of a row, readable for people.
+pub(super) fn key_text(contract: &Contract, batch: &RecordBatch, row: usize) -> String {
+    Key { columns: &key_columns(contract, batch), row }.text()
+}
+
+fn key_columns(contract: &Contract, batch: &RecordBatch) -> Vec<KeyColumn> {
+    let column = |name: &String| batch.column_by_name(name).expect("key columns are in the schema");
+    contract.key.iter().map(|name| KeyColumn::of(column(name))).collect()
 }
 
 /// The key of a row.

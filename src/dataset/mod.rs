@@ -13,6 +13,7 @@ pub mod inspect;
 pub mod lake;
 pub mod lock;
 pub mod manifest;
+mod never_negative;
 pub mod owner;
 pub mod partition;
 pub mod parts;

@@ -110,11 +110,28 @@ pub fn integer<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Err
     }
 }
 
-/// An amount in whole fen.
+/// An amount in whole fen; no amount of these APIs is negative.
 pub fn fen<'de, D: Deserializer<'de>>(json: D) -> Result<Option<Fen>, D::Error> {
     match integer(json)?.map(Fen) {
         Some(fen) if !fen.is_plausible() => Err(D::Error::custom(format!("{fen} yuan is more than any amount"))),
+        Some(fen) if fen < Fen::ZERO => Err(D::Error::custom(format!("{fen} yuan is less than nothing"))),
         fen => Ok(fen),
+    }
+}
+
+/// How many there are of something: an integer that is not negative.
+pub fn count<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {
+    match integer(json)? {
+        Some(count) if count < 0 => Err(D::Error::custom(format!("{count} is less than none"))),
+        count => Ok(count),
+    }
+}
+
+/// Percent to pay, at most 100.
+pub fn percent<'de, D: Deserializer<'de>>(json: D) -> Result<Option<i64>, D::Error> {
+    match count(json)? {
+        Some(percent) if percent > 100 => Err(D::Error::custom(format!("{percent} percent is more than the price"))),
+        percent => Ok(percent),
     }
 }
 
@@ -256,6 +273,17 @@ mod tests {
         assert_eq!(message(key::<_, String>(json!("")).unwrap_err()), "an id is empty");
         assert_eq!(message(text::<_, String>(json!([1, {"a": 2}])).unwrap_err()), "a list is not text");
         assert_eq!(message(text::<_, String>(json!({"a": [1]})).unwrap_err()), "an object is not text");
+    }
+
+    #[test]
+    fn amounts_and_counts_below_zero_and_more_than_the_whole_price_are_none() {
+        let message = |error: serde_json::Error| error.to_string();
+        assert_eq!(message(fen(json!(-5)).unwrap_err()), "-0.05 yuan is less than nothing");
+        assert_eq!(message(count(json!("-1")).unwrap_err()), "-1 is less than none");
+        assert_eq!(message(percent(json!(101)).unwrap_err()), "101 percent is more than the price");
+        assert_eq!(message(percent(json!(-1)).unwrap_err()), "-1 is less than none");
+        assert_eq!((fen(json!(0)).unwrap(), fen(Value::Null).unwrap()), (Some(Fen::ZERO), None));
+        assert_eq!((count(json!("0")).unwrap(), percent(json!(100)).unwrap()), (Some(0), Some(100)));
     }
 
     #[test]

@@ -19,8 +19,8 @@ use super::batches::{Batches, opened};
 use super::columns::Columns;
 use super::encoder::{Encoder, GroupLimit};
 use super::key_order::KeyOrder;
-use super::parts;
 use super::properties::{ROWS_PER_GROUP, contract_version, is_marked_partial, writer_properties};
+use super::{never_negative, parts};
 use crate::contract::{Contract, contract};
 use crate::durable;
 use crate::money::Fen;
@@ -88,6 +88,7 @@ pub fn write_batches(
 /// A partition that is being written: memory does not grow with its rows.
 pub struct Writer {
     first: PathBuf,
+    contract: &'static Contract,
     schema: SchemaRef,
     properties: WriterProperties,
     limit: PartLimit,
@@ -109,7 +110,17 @@ impl Writer {
     ) -> Result<Writer, PartitionError> {
         let (schema, properties) = (contract.arrow(), writer_properties(contract, provenance));
         let (part, keys) = (begin(first, &schema, &properties, limit)?, KeyOrder::of(contract));
-        Ok(Writer { first: first.to_owned(), schema, properties, limit, threads: None, part, rows: vec![0], keys })
+        Ok(Writer {
+            first: first.to_owned(),
+            contract,
+            schema,
+            properties,
+            limit,
+            threads: None,
+            part,
+            rows: vec![0],
+            keys,
+        })
     }
 
     /// Encodes on one thread, for rows whose computation already occupies the cores.
@@ -123,6 +134,7 @@ impl Writer {
     /// Appends rows.
     pub fn write(&mut self, batch: &RecordBatch) -> Result<(), PartitionError> {
         self.keys.check(batch)?;
+        never_negative::check(self.contract, batch)?;
         let mut written = 0;
         while written < batch.num_rows() {
             if self.part.bytes_between_groups().is_some_and(|bytes| bytes >= self.limit.bytes) {
@@ -307,8 +319,8 @@ pub fn read_columns<T: DeserializeOwned>(
     Ok(rows)
 }
 
-/// Verifies a partition against a contract: the schema of each part, order and uniqueness of keys over all parts, and
-/// that every row is of `date`. Returns the rows of each part.
+/// Verifies a partition against a contract: the schema of each part, order and uniqueness of keys over all parts,
+/// what is never negative, and that every row is of `date`. Returns the rows of each part.
 ///
 /// # Errors
 /// The first fault.
@@ -339,6 +351,7 @@ fn check_part(
     for batch in builder.with_batch_size(ROWS_PER_BATCH).build().map_err(parquet)? {
         let batch = batch.map_err(|error| parquet(error.into()))?;
         keys.check(&batch)?;
+        never_negative::check(contract, &batch)?;
         if let Some(date) = date.filter(|date| !is_of(&batch, *date)) {
             return Err(PartitionError::OtherDay { dataset: contract.name.as_str(), date });
         }

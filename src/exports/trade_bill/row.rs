@@ -195,9 +195,11 @@ impl<'l> Cells<'l> {
         self.fen(column)?.ok_or_else(|| self.wrong(column, "the amount is empty"))
     }
 
+    /// An amount; negative are only fees (reference v3 §4.4).
     fn fen(&self, column: Column) -> Result<Option<Fen>, BillError> {
         match self.decimal(column, 2)?.map(Fen) {
             Some(fen) if !fen.is_plausible() => Err(self.wrong(column, "more than ten billion yuan")),
+            Some(fen) if fen < Fen::ZERO => Err(self.wrong(column, "negative, as only a fee may be")),
             fen => Ok(fen),
         }
     }

@@ -273,6 +273,11 @@ fn a_bill_that_is_cut_off_is_told_from_an_empty_one() {
 fn a_malformed_row_names_line_column_value_and_reason() {
     let cases = [
         ("`0.03,`0.01,`0,", "`3分,`0.01,`0,", "line 3, column `应结订单金额`: `3分`: not a plain decimal"),
+        (
+            "`0.03,`0.01,`0,",
+            "`-0.03,`0.01,`0,",
+            "line 3, column `应结订单金额`: `-0.03`: negative, as only a fee may be",
+        ),
         ("`0.01000,", "`0.010001,", "line 3, column `手续费`: `0.010001`: more than 5 decimals"),
         ("2019-02-19 01:51:59", "19/02/2019", "line 3, column `交易时间`: `19/02/2019`: must be a time"),
         ("`autotest_20190219015157_13391", "`", "line 3, column `商户订单号`: ``: must not be empty"),

@@ -166,11 +166,11 @@ fn read_stock(body: &[u8]) -> Result<CouponStock, ParseError> {
         coupon_minimum: fields.minimum()?,
         coupon_type: fields.text("coupon_type"),
         coupon_stock_status: fields.text("coupon_stock_status"),
-        coupon_total: fields.integer("coupon_total")?,
-        max_quota: fields.integer("max_quota")?,
-        locked_num: fields.integer("locked_num")?,
-        used_num: fields.integer("used_num")?,
-        is_send_num: fields.integer("is_send_num")?,
+        coupon_total: fields.count("coupon_total")?,
+        max_quota: fields.count("max_quota")?,
+        locked_num: fields.count("locked_num")?,
+        used_num: fields.count("used_num")?,
+        is_send_num: fields.count("is_send_num")?,
         begin_time: fields.time("begin_time", "begin_time_t"),
         end_time: fields.time("end_time", "end_time_t"),
         create_time: fields.time("create_time", "create_time_t"),
@@ -245,8 +245,17 @@ impl Taking {
         Ok(Some(number))
     }
 
+    fn count(&mut self, name: &'static str) -> Result<Option<i64>, ParseError> {
+        match self.integer(name)? {
+            Some(count) if count < 0 => {
+                Err(ParseError::Field { field: name, detail: format!("{count}, less than none") })
+            }
+            count => Ok(count),
+        }
+    }
+
     fn fen(&mut self, name: &'static str) -> Result<Option<Fen>, ParseError> {
-        match self.integer(name)?.map(Fen) {
+        match self.count(name)?.map(Fen) {
             Some(fen) if !fen.is_plausible() => {
                 Err(ParseError::Field { field: name, detail: format!("{fen} yuan, more than any amount") })
             }
@@ -386,6 +395,14 @@ mod tests {
             "field `coupon_total` of the XML is larger than such a number is anywhere",
             "it would not add up"
         );
+        let below_zero = [
+            ("coupon_total>10<", "coupon_total>-1<", "coupon_total"),
+            ("coupon_value>200<", "coupon_value>-5<", "coupon_value"),
+        ];
+        for (from, to, field) in below_zero {
+            let error = coupon_stock("1").parse(STOCK.replace(from, to).as_bytes()).unwrap_err().to_string();
+            assert!(error.contains(field) && error.ends_with(", less than none"), "{error}");
+        }
         let error = coupon_stock("1").parse(b"<xml><a>1</a></xml>").unwrap_err();
         assert_eq!(error.to_string(), "field `coupon_stock_id` of the XML is missing");
     }

@@ -166,7 +166,7 @@ pub struct FixedNormalCoupon {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct DiscountCoupon {
     /// 88 means pay 88 %.
-    #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::percent", skip_serializing_if = "Option::is_none")]
     pub discount_percent: Option<i64>,
     /// Minimum spend, fen.
     #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]

@@ -174,13 +174,13 @@ pub struct NotifyConfig {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct SendCount {
     /// Coupons.
-    #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
     pub total_send_num: Option<i64>,
     /// Fen.
     #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
     pub total_send_amount: Option<Fen>,
     /// Coupons today.
-    #[serde(default, deserialize_with = "lenient::integer", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "lenient::count", skip_serializing_if = "Option::is_none")]
     pub today_send_num: Option<i64>,
     /// Fen today.
     #[serde(default, deserialize_with = "lenient::fen", skip_serializing_if = "Option::is_none")]
