@@ -22,7 +22,7 @@ const PLACE: Place = Place { stage: STAGE, api: Api::Mp };
 /// The largest `count` (reference MP §D.14).
 pub(super) const PAGE_ROWS: u64 = 50;
 /// A hundred thousand cards: more than any account has.
-const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 2000 };
+const MEASURE: Measure = Measure { full_page_rows: PAGE_ROWS, most_pages: 2000 };
 pub(super) const LIST: &str = "list";
 /// Prefix of the journal keys of the details of a card.
 const CARD: &str = "card/";

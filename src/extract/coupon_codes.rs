@@ -25,8 +25,9 @@ use crate::wechat::{Answer, ApiError, Request};
 const STAGE: Stage = Stage::CouponCodes;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
 pub(super) const PAGE_ROWS: u64 = 100;
-/// Two million codes: a pool is held in memory while it is read.
-const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 20_000 };
+/// A server may clamp its pages, as that of the wallets does, and count only what it sends: what lies past a page of so
+/// many codes is asked for although its total is reached. Two million codes: a pool is held in memory while it is read.
+const MEASURE: Measure = Measure { full_page_rows: 20, most_pages: 20_000 };
 
 /// Reads the pools of those `stocks` whose codes the merchant uploaded; rows are packed, openids raw.
 pub async fn extract(night: &Night<'_>, stocks: &Stocks) -> Result<Harvest<Kept>, Issue> {

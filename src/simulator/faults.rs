@@ -114,6 +114,8 @@ kinds! {
     DuplicatePage = "duplicate_page",
     /// `total_count` one too high.
     WrongTotal = "wrong_total",
+    /// At most 20 rows, and a total that knows of no others.
+    ClampedPage = "clamped_page",
     /// No rows, though there are some.
     MissingData = "missing_data",
     /// Pages never end.

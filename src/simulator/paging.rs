@@ -3,6 +3,9 @@
 
 use super::faults::Kind;
 
+/// Rows of a page that a fault clamps.
+const CLAMPED_ROWS: usize = 20;
+
 /// What `offset` counts: the documentation leaves it open (reference v3 §2.10).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum OffsetMeaning {
@@ -48,6 +51,9 @@ pub(super) fn cut<T: Clone>(all: &[T], asked: Asked, meaning: OffsetMeaning, fau
         Some(Kind::ShiftedPage) => Page { rows: from(start.saturating_add(1)), total },
         Some(Kind::DuplicatePage) => Page { rows: from(start.saturating_sub(asked.limit)), total },
         Some(Kind::WrongTotal) => Page { rows: from(start), total: total + 1 },
+        Some(Kind::ClampedPage) => {
+            Page { rows: from(start).into_iter().take(CLAMPED_ROWS).collect(), total: total.min(CLAMPED_ROWS) }
+        }
         Some(Kind::MissingData) => Page { rows: Vec::new(), total },
         Some(Kind::Endless | Kind::EverNew) if total > 0 => endless(all, start, asked.limit),
         _ => Page { rows: from(start), total },
@@ -95,6 +101,9 @@ mod tests {
         assert_eq!(page(Kind::WrongTotal), (vec![3, 4], 6));
         assert_eq!(page(Kind::MissingData), (vec![], 5));
         assert_eq!(page(Kind::Slow), (vec![3, 4], 5));
+        let all: Vec<usize> = (0..50).collect();
+        let page = cut(&all, Asked { offset: 10, limit: 100 }, OffsetMeaning::Rows, Some(Kind::ClampedPage));
+        assert_eq!((page.rows, page.total), ((10..30).collect(), 20));
     }
 
     #[test]

@@ -70,9 +70,9 @@ impl ListPage {
 /// Limits for reading a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Measure {
-    /// Items per page that are asked for: a full page may not be the last one, whatever total the list states. A server may
-    /// send shorter pages.
-    pub(super) page_rows: u64,
+    /// Items from which on a page counts as full, at most as many as are asked for: a full page may not be the last one,
+    /// whatever total the list states.
+    pub(super) full_page_rows: u64,
     /// More pages than any real list has.
     pub(super) most_pages: usize,
 }
@@ -393,7 +393,8 @@ impl<'m> Progress<'m> {
         }
         let repeats = seen != known + rows;
         self.has_repeated |= repeats;
-        let is_full = rows as u64 >= self.measure.page_rows || (self.longest_page > 0 && rows >= self.longest_page);
+        let is_full =
+            rows as u64 >= self.measure.full_page_rows || (self.longest_page > 0 && rows >= self.longest_page);
         self.longest_page = self.longest_page.max(rows);
         if seen as u64 == total {
             return Step::AllSeen { total, is_full };

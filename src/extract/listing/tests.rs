@@ -6,7 +6,7 @@ use super::*;
 use crate::extract::IssueKind;
 
 const PAGES: usize = 100;
-const MEASURE: Measure = Measure { page_rows: 20, most_pages: PAGES };
+const MEASURE: Measure = Measure { full_page_rows: 20, most_pages: PAGES };
 
 /// A server with `total` items that returns `limit` per page.
 fn page(items: impl Iterator<Item = u64>, total: u64) -> Result<ListPage, Issue> {
@@ -314,7 +314,7 @@ proptest! {
         };
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let meaning = OffsetMeaning::default();
-        let listing = read_list(&meaning, Measure { page_rows: limit as u64, most_pages: PAGES }, async |offset| list.borrow_mut().answer(row(offset), limit));
+        let listing = read_list(&meaning, Measure { full_page_rows: limit as u64, most_pages: PAGES }, async |offset| list.borrow_mut().answer(row(offset), limit));
         let listing = runtime.block_on(listing).unwrap();
         let mut there = list.into_inner().items;
         there.sort();

@@ -26,7 +26,7 @@ const WALLET: &str = "wallet/";
 /// The server clamps larger pages to this (design §12).
 pub(in crate::extract) const PAGE_ROWS: u64 = 20;
 /// Nobody holds twenty thousand coupons of one merchant.
-const MEASURE: Measure = Measure { page_rows: PAGE_ROWS, most_pages: 1000 };
+const MEASURE: Measure = Measure { full_page_rows: PAGE_ROWS, most_pages: 1000 };
 
 /// The answer of a requested wallet.
 struct Wallet {
