@@ -43,26 +43,30 @@ use runtime::{many_threads, one_thread};
 pub fn main() -> ! {
     let arguments = Arguments::try_parse().unwrap_or_else(|error| refuse(&error));
     start_log(&arguments);
-    let code = match dispatch(arguments).and_then(heard) {
-        Ok(code) => code,
-        Err(failure) => {
-            terminal::complain(&failure);
-            failure.code
-        }
-    };
+    end(dispatch(arguments))
+}
+
+fn end(outcome: Result<ExitCode, Failure>) -> ! {
+    let code = outcome.and_then(heard).unwrap_or_else(|failure| {
+        terminal::complain(&failure);
+        failure.code
+    });
     process::exit(code as i32)
 }
 
 /// The exit code; no success if results could not be written to stdout. Another code stays: it says more.
 fn heard(code: ExitCode) -> Result<ExitCode, Failure> {
-    let Some(error) = terminal::lost() else { return Ok(code) };
+    terminal::lost().map_or(Ok(code), |error| Err(unheard(code, error)))
+}
+
+fn unheard(code: ExitCode, error: &std::io::Error) -> Failure {
     let code = match (code, error.kind()) {
         (ExitCode::Complete, std::io::ErrorKind::StorageFull) => ExitCode::TryLater,
         (ExitCode::Complete, _) => ExitCode::Usage,
         (code, _) => code,
     };
     let failure = Failure::caused_by(code, "cannot write the results to stdout", error);
-    Err(failure.hinting("make room where stdout is written to, and run the same command again"))
+    failure.hinting("make room where stdout is written to, and run the same command again")
 }
 
 fn dispatch(arguments: Arguments) -> Result<ExitCode, Failure> {
@@ -90,7 +94,11 @@ fn refuse(error: &clap::Error) -> ! {
     let is_json =
         typed.iter().any(|it| it == "--log-format=json") || typed.windows(2).any(|it| it == ["--log-format", "json"]);
     let is_help = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
-    if is_help || !is_json {
+    if is_help {
+        terminal::show_help(error);
+        end(Ok(ExitCode::Complete))
+    }
+    if !is_json {
         error.exit()
     }
     terminal::decide(LogFormat::Json);

@@ -53,9 +53,18 @@ pub(super) fn is_json() -> bool {
 
 /// Writes one line of results, unless stdout is closed.
 pub(super) fn say(line: impl Display) {
-    if LOST.get().is_none()
-        && let Err(error) = writeln!(std::io::stdout(), "{line}")
-    {
+    if LOST.get().is_none() {
+        keep_loss(writeln!(std::io::stdout(), "{line}"));
+    }
+}
+
+/// Writes the help or version that was asked for.
+pub(super) fn show_help(help: &clap::Error) {
+    keep_loss(help.print());
+}
+
+fn keep_loss(written: io::Result<()>) {
+    if let Err(error) = written {
         let _ = LOST.set(error);
     }
 }

@@ -7,6 +7,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use crate::durable::with_path;
 use crate::sha256::{sha256_of, sha256_of_file};
 
 /// The name of the first part, which every partition has.
@@ -80,7 +81,8 @@ pub fn open(first: &Path) -> io::Result<Vec<(PathBuf, File)>> {
 pub fn sha256(first: &Path) -> io::Result<String> {
     let mut parts = Vec::new();
     for number in numbers_of(first)? {
-        parts.push((name(number), sha256_of_file(&path(first, number))?));
+        let part = path(first, number);
+        parts.push((name(number), sha256_of_file(&part).map_err(with_path(&part))?));
     }
     Ok(digest(parts.iter().map(|(name, sha256)| (name.as_str(), sha256.as_str()))))
 }

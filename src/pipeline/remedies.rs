@@ -84,7 +84,7 @@ fn propose_by_facts(
     let breaks = or_error(open_rows(&path));
     let breaks = OpenBreaks::of(breaks, &decisions, date).map_err(unreadable)?;
     let facts = Facts::read(&reading.lake, from, date, breaks.with_remedy()).map_err(unreadable)?;
-    let breaks_sha256 = parts::sha256(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
+    let breaks_sha256 = digest_of_breaks(&path)?;
     let job_file = std::path::absolute(job_file).unwrap_or_else(|_| job_file.to_owned());
     let source = Source { job_file: &job_file.to_string_lossy(), date, breaks_sha256: &breaks_sha256 };
     let grounds = Grounds { job, facts: &facts, decisions: &decisions };
@@ -240,7 +240,7 @@ fn refuse_stale(job: &Job, lake: &Lake, plan: &Plan) -> Result<(), Failure> {
     if !path.is_file() {
         return Err(not_published(job, lake, plan.date));
     }
-    let sha256 = parts::sha256(&path).map_err(|error| disk(&error, "cannot read the published breaks"))?;
+    let sha256 = digest_of_breaks(&path)?;
     if sha256 == plan.breaks_sha256 {
         return Ok(());
     }
@@ -257,6 +257,10 @@ fn refuse_unproposed(job: &Job, plan: &Plan) -> Result<(), Failure> {
         format!("call {place} of the plan (break {}) is not the one that is proposed for its break", call.break_id);
     Err(Failure::new(ExitCode::Usage, what)
         .hinting("calls may be removed, but not added or changed; after a change of the job file, make a new plan"))
+}
+
+fn digest_of_breaks(path: &Path) -> Result<String, Failure> {
+    parts::sha256(path).map_err(|error| disk(&error, "cannot read the published breaks"))
 }
 
 /// The latest published day.

@@ -474,6 +474,11 @@ fn who_listens_to_the_results_does_not_decide_how_the_program_ends() {
     let (code, stderr) = told_nobody(&list, full());
     assert_eq!(code, Some(75), "a full disk is for later");
     assert!(stderr.contains("cannot write the results to stdout"), "{stderr}");
+    for result in [&["--help"][..], &["--version"], &["run", "--help"]] {
+        let (code, stderr) = told_nobody(result, full());
+        assert!(code == Some(75) && stderr.contains("cannot write the results to stdout"), "{result:?}: {stderr}");
+        assert_eq!(told_nobody(result, gone()).0, Some(0), "{result:?}");
+    }
 }
 
 #[test]

@@ -75,7 +75,8 @@ fn inspect_dataset(
 ) -> io::Result<Option<Vec<u64>>> {
     let path = lake.partition(&contract.name, date);
     let folder = path.parent().expect("a partition has a folder");
-    if !folder.is_dir() {
+    // What cannot be looked at is not absent.
+    if !folder.try_exists().map_err(with_path(folder))? || !folder.is_dir() {
         return Ok(None);
     }
     inspect_day(folder, listed, it)?;

@@ -104,7 +104,8 @@ impl Day<'_> {
         let mut restated = BTreeSet::new();
         for (read, date) in reads {
             let path = self.lake.partition(&read.dataset, read.date);
-            let is_same = path.is_file() && parts::sha256(&path).map_err(with_path(&path))? == read.sha256;
+            let is_there = path.try_exists().map_err(with_path(&path))?;
+            let is_same = is_there && parts::sha256(&path).map_err(with_path(&path))? == read.sha256;
             if !is_same && restated.insert(path.clone()) {
                 it.find(path, format!("was restated after {date} was made from it; run that day again"));
             }
