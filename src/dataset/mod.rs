@@ -15,6 +15,7 @@ pub mod lock;
 pub mod manifest;
 mod never_negative;
 pub mod owner;
+pub mod partial_days;
 pub mod partition;
 pub mod parts;
 pub mod publication;

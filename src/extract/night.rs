@@ -15,7 +15,8 @@ use crate::clock::{self, World};
 use crate::contract::contract;
 use crate::dataset::Lake;
 use crate::dataset::assembly::each_packed;
-use crate::dataset::partition::{is_partial, read_rows};
+use crate::dataset::partial_days::PartialDays;
+use crate::dataset::partition::read_rows;
 use crate::job::Job;
 use crate::journal::Journal;
 use crate::pseudonyms::Pseudonyms;
@@ -145,9 +146,9 @@ impl Night<'_> {
     pub(super) fn partial_nights<R: Record>(&self) -> Result<BTreeSet<NaiveDate>, Issue> {
         let from = self.job.rules.lookback_start(self.date);
         let partitions = self.lake.partitions(R::DATASET, from, self.date);
-        let mut partial = BTreeSet::new();
+        let (mut partial, mut partial_days) = (BTreeSet::new(), PartialDays::of(self.lake));
         for partition in partitions.map_err(|error| Issue::io(self.lake.root(), &error))? {
-            if is_partial(&partition.path)? {
+            if partial_days.contain(R::DATASET, partition.date)? {
                 partial.insert(partition.date);
             }
         }

@@ -19,7 +19,8 @@ use super::stages;
 use super::verdict::{Circumstances, Verdict};
 use crate::contract;
 use crate::dataset::Lake;
-use crate::dataset::partition::{PartitionError, is_partial};
+use crate::dataset::partial_days::PartialDays;
+use crate::dataset::partition::PartitionError;
 use crate::dataset::publish::Staging;
 use crate::dataset::runs::Runs;
 use crate::dataset::staged::StagedFile;
@@ -151,10 +152,11 @@ impl Work<'_> {
     fn mark_partial(&self, files: &mut DayFiles) -> Result<(), Failure> {
         let start = self.night.job.rules.lookback_start(self.plan.date);
         let unreadable = |error: PartitionError| unread(&error, "cannot read a published partition");
+        let mut partial_days = PartialDays::of(self.lake);
         for dataset in [Stage::Datacube, Stage::Stocks].into_iter().flat_map(Stage::datasets) {
             let earlier = files.history.get(*dataset).into_iter().flatten().filter(|(date, _)| *date >= start);
-            for (date, path) in earlier {
-                if is_partial(path).map_err(unreadable)? {
+            for (date, _) in earlier {
+                if partial_days.contain(dataset, *date).map_err(unreadable)? {
                     files.partial.insert(((*dataset).to_owned(), *date));
                 }
             }

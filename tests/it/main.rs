@@ -18,6 +18,7 @@ mod lies;
 mod mutual_tls;
 mod nights;
 mod nonsense;
+mod older_lakes;
 mod operations;
 mod owners;
 mod pack;
