@@ -25,6 +25,10 @@ pub const CHECKSUM_FILE: &str = "manifest.json.sha256";
 /// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;
 
+/// What `source_sha256` is over: 1, the answers that a night used; 0, all that were journalled. Another number for another
+/// definition.
+pub const SOURCE_DIGESTS: u32 = 1;
+
 /// `runs/D/<run_id>/manifest.json`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Manifest {
@@ -64,6 +68,9 @@ pub struct Manifest {
     /// in manifests of older programs.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub source_sha256: BTreeMap<String, String>,
+    /// What those digests are over (`SOURCE_DIGESTS`): programs may differ in it. 0 in manifests of older programs.
+    #[serde(default)]
+    pub source_digests: u32,
     /// How openids were published: another key of the job has another mark. Empty in manifests of older programs.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub openid_mark: String,
@@ -298,6 +305,18 @@ impl Manifest {
     pub fn journal_extent(&self) -> Option<BTreeMap<String, u32>> {
         let is_told = !self.journal_extent.is_empty() || self.journal_sha256.is_empty();
         is_told.then(|| self.journal_extent.clone())
+    }
+
+    /// Whether the rows of a stage were made from the same source by `other`. Where the two programs do not mean the same by
+    /// its digest, the same journalled answers are the same source.
+    pub fn has_source_of(&self, other: &Manifest, stage: Stage) -> bool {
+        let in_both = |of: fn(&Manifest) -> &BTreeMap<String, String>| {
+            [self, other].map(|manifest| of(manifest).get(stage.as_str()))
+        };
+        let [here, there] = in_both(|it| &it.source_sha256);
+        let [answers_here, answers_there] = in_both(|it| &it.journal_sha256);
+        let is_comparable = self.source_digests == other.source_digests;
+        here == there || (!is_comparable && answers_here.is_some() && answers_here == answers_there)
     }
 
     /// Whether the breaks of the rules were published: a run of some stages may leave the rules out, and what was judged

@@ -6,7 +6,7 @@ use super::finished_night::FinishedNight;
 use super::run::Run;
 use super::staleness::stale_after;
 use super::work::Work;
-use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, StageEntry};
+use crate::dataset::manifest::{MANIFEST_VERSION, Manifest, SOURCE_DIGESTS, StageEntry};
 use crate::error::Failure;
 use crate::reconcile::Unjudged;
 use crate::stage::Stage;
@@ -34,6 +34,7 @@ pub(super) fn of(work: &Work<'_>, done: &FinishedNight, run: &Run) -> Result<Man
         read_partitions: done.read_partitions.clone(),
         inputs_sha256: done.provenance.inputs_sha256.clone(),
         source_sha256: done.sources.digests.clone(),
+        source_digests: SOURCE_DIGESTS,
         openid_mark: work.night.pseudonyms.mark(),
         journal_extent: journal.extent(),
         journal_sha256: journal.digests(&work.night.corner()).map_err(|error| unjournalled(&error))?,

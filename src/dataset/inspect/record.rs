@@ -138,12 +138,11 @@ impl Day<'_> {
             return;
         };
         let known = &runs.publishing[made..];
-        let sources = known[0].source_sha256.iter().filter_map(|(name, sha256)| Some((Stage::find(name)?, sha256)));
-        for (stage, sha256) in sources {
+        for stage in known[0].source_sha256.keys().filter_map(|name| Stage::find(name)) {
             for dataset in stage.datasets() {
                 let published = known.iter().find(|run| parts_in(run, dataset).is_some());
-                if published.and_then(|run| run.source_sha256.get(stage.as_str())).is_some_and(|other| other != sha256)
-                {
+                let told = published.filter(|run| run.source_sha256.contains_key(stage.as_str()));
+                if told.is_some_and(|run| !known[0].has_source_of(run, stage)) {
                     let what = format!(
                         "is not what the ledger and breaks of its day were made from: the source `{stage}` had changed; run that day again"
                     );
@@ -223,4 +222,64 @@ fn parts_in(run: &Manifest, dataset: &str) -> Option<String> {
     let mut parts = run.files.iter().filter(|file| file.dataset == dataset).peekable();
     parts.peek()?;
     Some(digest_of(parts))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dataset::inspect::inspect;
+    use crate::dataset::manifest::SOURCE_DIGESTS;
+    use crate::dataset::partition::Provenance;
+    use crate::dataset::publish::Staging;
+    use crate::record::CouponCode;
+
+    /// What a run says that its code pools were made from.
+    fn made_from(source_digests: u32, source: &str, answers: &str) -> Manifest {
+        let digest = |sha256: &str| BTreeMap::from([(Stage::CouponCodes.to_string(), sha256.to_owned())]);
+        let (source_sha256, journal_sha256) = (digest(source), digest(answers));
+        let day = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        Manifest { source_digests, source_sha256, journal_sha256, ..Manifest::for_tests("j", day, Vec::new()) }
+    }
+
+    /// Whether the code pools of a day are said to be of another source than its ledger, which a later run made.
+    fn is_told(published: Manifest, judged: Manifest) -> bool {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        lake.prepare().unwrap();
+        let date = published.business_date;
+        let publish = |run_id: &str, sequence, is_judged: bool, manifest: Manifest| {
+            let staging = Staging::open(&lake, run_id, date).unwrap();
+            let files = match is_judged {
+                true => staging.write::<LedgerRow>(&[], &Provenance::default()).unwrap(),
+                false => staging.write::<CouponCode>(&[], &Provenance::default()).unwrap(),
+            };
+            staging.publish(&files).unwrap();
+            let manifest = Manifest { run_id: run_id.to_owned(), sequence, files, ..manifest };
+            manifest.write(&lake.run(date, run_id)).unwrap();
+        };
+        publish("r1", 1, false, published);
+        publish("r2", 2, true, judged);
+        let findings = inspect(&lake, date).unwrap().findings;
+        findings.iter().any(|it| it.what.contains("the source `coupon_codes` had changed"))
+    }
+
+    #[test]
+    fn digests_that_two_programs_mean_otherwise_tell_of_another_source_only_where_the_answers_are_others() {
+        let now = |source: &str, answers: &str| made_from(SOURCE_DIGESTS, source, answers);
+        let before = |source: &str, answers: &str| made_from(0, source, answers);
+        assert!(!is_told(before("all", "j"), now("used", "j")));
+        assert!(is_told(before("all", "j"), now("used", "k")));
+        assert!(is_told(before("all", "j"), before("others", "j")) && is_told(now("used", "j"), now("others", "j")));
+        assert!(!is_told(before("all", "j"), before("all", "j")));
+    }
+
+    #[test]
+    fn a_source_without_answers_is_compared_by_its_digest_whichever_program_made_it() {
+        let of_files = |source_digests, source: &str| Manifest {
+            journal_sha256: BTreeMap::new(),
+            ..made_from(source_digests, source, "")
+        };
+        assert!(is_told(of_files(0, "one"), of_files(SOURCE_DIGESTS, "another")));
+        assert!(!is_told(of_files(0, "one"), of_files(SOURCE_DIGESTS, "one")));
+    }
 }
