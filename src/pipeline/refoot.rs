@@ -12,10 +12,11 @@ use super::work::published_before;
 use crate::causes::in_one_line;
 use crate::contract;
 use crate::dataset::Lake;
-use crate::dataset::manifest::Manifest;
+use crate::dataset::manifest::{FootingEntry, FootingTally, Manifest};
 use crate::dataset::runs::Runs;
 use crate::error::{ExitCode, Failure};
 use crate::job::Job;
+use crate::quantity::counted;
 use crate::reconcile::{self, Asked, Basis, DayFiles, ReconcileError, Reconciliation, Scratch, Site, Terms};
 use crate::record::{LedgerRow, Record};
 
@@ -43,17 +44,22 @@ pub fn refoot(job: &Job, lake: &Lake, date: NaiveDate) -> Result<Vec<String>, Fa
         Ok(footing) => footing,
         Err(error) => return unmatched(&error),
     };
+    let is_ours = manifest.code_version == env!("CARGO_PKG_VERSION");
     let told = |side: &str| manifest.footing.iter().find(|entry| entry.side == side);
-    let differs = |now: &reconcile::Footing| told(now.side).is_some_and(|then| *then != footing_entry(now));
-    let sentence = |now: &reconcile::Footing| {
-        let told = told(now.side).map(|then| then.total).unwrap_or_default();
-        let (rows, fen) = (now.total.rows, now.total.fen);
-        format!(
-            "`{}` does not foot: the manifest says {} rows and {} yuan, the published rows are {rows} and {fen}",
-            now.side, told.rows, told.fen
-        )
+    Ok(footing.iter().map(footing_entry).filter_map(|now| differing(told(&now.side)?, &now, is_ours)).collect())
+}
+
+/// The first control total of a side that the published rows do not give again. What is matched with what is up to the version
+/// of the program: of a day that another one made, only what came in is compared.
+fn differing(then: &FootingEntry, now: &FootingEntry, is_ours: bool) -> Option<String> {
+    let tallies = |it: &FootingEntry| {
+        [("", it.total), (" matched", it.matched), (" unmatched", it.unmatched), (" left out", it.left_out)]
     };
-    Ok(footing.iter().filter(|side| differs(side)).map(sentence).collect())
+    let mut compared = tallies(then).into_iter().zip(tallies(now)).take(if is_ours { 4 } else { 1 });
+    let ((what, told), (_, found)) = compared.find(|((_, told), (_, found))| told != found)?;
+    let tally = |it: FootingTally| format!("{} of {} yuan", counted(it.rows, "row", "rows"), it.fen);
+    let (side, told, found) = (&then.side, tally(told), tally(found));
+    Some(format!("`{side}` does not foot: the manifest says {told}{what}, the published rows give {found}"))
 }
 
 /// What the day should have read but could not, because it was published only later.
@@ -93,4 +99,39 @@ fn published_files(lake: &Lake, manifest: &Manifest) -> io::Result<DayFiles> {
         }
     }
     Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Fen;
+
+    fn tally(rows: i64, fen: i64) -> FootingTally {
+        FootingTally { rows, fen: Fen(fen) }
+    }
+
+    #[test]
+    fn what_does_not_foot_is_told_by_the_total_that_differs_and_the_match_of_another_version_is_not_repeated() {
+        let then = FootingEntry {
+            side: "orders".to_owned(),
+            total: tally(217, 209_050),
+            matched: tally(200, 190_000),
+            unmatched: tally(17, 19_050),
+            left_out: tally(0, 0),
+        };
+        assert_eq!(differing(&then, &then, true), None);
+        let rematched = FootingEntry { matched: tally(201, 190_300), unmatched: tally(16, 18_750), ..then.clone() };
+        let told = differing(&then, &rematched, true).unwrap();
+        let words = "`orders` does not foot: the manifest says 200 rows of 1900.00 yuan matched, the published rows give 201 rows of 1903.00 yuan";
+        assert_eq!(told, words);
+        assert_eq!(differing(&then, &rematched, false), None);
+        let shorter = FootingEntry { total: tally(1, 50), ..then.clone() };
+        for is_ours in [true, false] {
+            let told = differing(&then, &shorter, is_ours).unwrap();
+            assert!(
+                told.ends_with("says 217 rows of 2090.50 yuan, the published rows give 1 row of 0.50 yuan"),
+                "{told}"
+            );
+        }
+    }
 }

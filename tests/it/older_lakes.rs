@@ -51,3 +51,24 @@ fn a_day_that_an_older_program_left_partial_is_no_last_pull_for_the_nights_after
     let told: Vec<_> = shop.breaks(day(19)).into_iter().filter(of_the_day).map(|it| it.why).collect();
     assert!(told.is_empty(), "{told:?}");
 }
+
+#[test]
+fn what_another_version_matched_otherwise_is_no_damage_of_its_day() {
+    let shop = Shop::of_seed(1);
+    let night = shop.run(&shop.serve(None), &["--date", "2026-11-18"]);
+    assert_eq!(night.code, 0, "{}", night.stderr);
+    let rewrite = |version: &str| {
+        let mut manifest = night.manifest();
+        manifest["code_version"] = version.into();
+        let orders = manifest["footing"].as_array_mut().unwrap().iter_mut().find(|side| side["side"] == "orders");
+        let orders = orders.unwrap();
+        for (tally, more) in [("matched", 1), ("unmatched", -1)] {
+            orders[tally]["rows"] = (orders[tally]["rows"].as_i64().unwrap() + more).into();
+        }
+        write_manifest(Path::new(night.json()["manifest"].as_str().unwrap()), &manifest);
+        let verified = shop.verify(day(18));
+        (verified.code, verified.stdout.contains("`orders` does not foot") && verified.stdout.contains(" matched, "))
+    };
+    assert_eq!(rewrite("0.0.1"), (0, false));
+    assert_eq!(rewrite(env!("CARGO_PKG_VERSION")), (5, true));
+}
