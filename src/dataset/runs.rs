@@ -126,3 +126,34 @@ fn run_folders(folder: &Path) -> io::Result<Vec<PathBuf>> {
     folders.sort();
     Ok(folders)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::contract::contract;
+    use crate::dataset::partition::{check_partition, read_rows};
+    use crate::record::Break;
+    use crate::sorter::Room;
+
+    /// Part of a day of the sample as a program wrote it before manifests told the digests of sources and the mark of openids, and
+    /// breaks the oldest day they hang on.
+    #[test]
+    fn what_an_older_program_published_and_journalled_is_read_as_it_was_written() {
+        let lake = Lake::at(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/older_lake"));
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let runs = Runs::read(&lake, date).unwrap();
+        assert_eq!((runs.publishing.len(), &runs.damaged), (1, &Vec::new()));
+        let manifest = &runs.publishing[0];
+        assert_eq!((manifest.openid_mark.as_str(), manifest.source_digests, manifest.is_judged()), ("", 0, true));
+        for dataset in ["breaks", "coupon_codes"] {
+            let rows = check_partition(&lake.partition(dataset, date), contract(dataset), Some(date)).unwrap();
+            assert_eq!(rows, [runs.part(dataset, "part-0.parquet").unwrap().rows], "{dataset}");
+        }
+        let breaks: Vec<Break> = read_rows(&lake.partition("breaks", date)).unwrap();
+        assert!(breaks.len() == 67 && breaks.iter().all(|it| it.oldest_input_date.is_none()));
+        let journal = runs.journal(&lake, date, World::real()).unwrap();
+        let room = Room { folder: std::env::temp_dir(), memory_bytes: 1 << 20 };
+        let digest = journal.stage("coupon_codes").unwrap().digest(&room).unwrap();
+        assert_eq!(digest, manifest.journal_sha256["coupon_codes"], "the digest of a journal is for ever");
+    }
+}
