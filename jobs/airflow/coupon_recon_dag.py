@@ -62,7 +62,7 @@ PERMANENT = {
 RETRYABLE = {
     4: "some stage failed; the rest is published",
     69: "the remote APIs did not answer",
-    75: "a source is not ready, a quota is used up, or another run holds the lake",
+    75: "a source is not ready, a quota is used up, the disk is full, or another run holds the lake",
 }
 
 
