@@ -14,4 +14,13 @@ pub enum Api {
 impl Api {
     /// All of them.
     pub const ALL: [Api; 3] = [Api::PayV3, Api::PayV2, Api::Mp];
+
+    /// Its section of the job file.
+    pub fn section(self) -> &'static str {
+        match self {
+            Api::PayV3 => "pay_v3",
+            Api::PayV2 => "pay_v2",
+            Api::Mp => "mp",
+        }
+    }
 }

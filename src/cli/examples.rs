@@ -31,7 +31,9 @@ Examples:
   coupon-recon breaks job.toml --date 2026-11-20
   coupon-recon breaks job.toml --date 2026-11-20 --since 2026-11-01    their history
   coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'open_fen>100000,severity:high.count>0'
-  coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'rule:SU01.fen>0,age_days>7'";
+  coupon-recon breaks job.toml --date 2026-11-20 --fail-on 'rule:SU01.fen>0,age_days>7'
+
+Exits with 3 when a limit is exceeded, and with 75 when nothing is published for the date.";
 
 pub(super) const PLAN: &str = "\
 Examples:
@@ -53,28 +55,36 @@ that are done are not made again.";
 pub(super) const VERIFY: &str = "\
 Examples:
   coupon-recon verify job.toml --date 2026-11-20
-  coupon-recon verify job.toml --date 2026-11-20 --signatures";
+  coupon-recon verify job.toml --date 2026-11-20 --signatures
+
+Exits with 5 when something is not as it was published, one line on stdout for each finding, and with 75 when nothing is
+published for the date.";
 
 pub(super) const RULES: &str = "\
 Examples:
   coupon-recon rules                        the same as `rules list`
   coupon-recon rules list
   coupon-recon rules show AO08
-  coupon-recon rules test my-rules";
+  coupon-recon rules test my-rules
+
+`rules test` exits with 5 when a case fails.";
 
 pub(super) const CHECK: &str = "\
 Examples:
   coupon-recon check job.toml
   coupon-recon --now 2026-11-21T12:00:00+08:00 check job.toml --base-url http://127.0.0.1:18080
 
-Sends each API one cheap request. `run --dry-run` sends none and shows what a night would do.";
+Sends each API one cheap request. `run --dry-run` sends none and shows what a night would do. Exits with 2 for the
+job file, 69 for a host that does not answer, 75 for a quota, 77 for a key that is rejected, 4 for anything else; of several, with the highest.";
 
 pub(super) const API: &str = "\
 Examples:
   coupon-recon api --list
   coupon-recon api GET /v3/marketing/busifavor/stocks/1288880000000001 --job job.toml
   coupon-recon api GET /v3/bill/tradebill -f bill_date=2026-11-20 -f bill_type=ALL --job job.toml
-  coupon-recon api POST /card/batchget -f offset=0 -f count=10 --job job.toml";
+  coupon-recon api POST /card/batchget -f offset=0 -f count=10 --job job.toml
+
+Exits with 4 when WeChat refuses the call, 69 when it does not answer, 77 when it rejects the keys.";
 
 pub(super) const INIT: &str = "\
 Examples:

@@ -12,9 +12,11 @@ Made from the tables in `src/report/` and the contracts by `cargo run --example 
 
 - Each table is a CSV and a sheet of `reconciliation.xlsx`. The header of a sheet has these explanations as notes: point at
   it. 每张表同时为 CSV 与工作簿的工作表；指向工作表的表头即显示说明。
-- Amounts are yuan with two decimals, times Asia/Shanghai. 金额单位为元，两位小数；时间为北京时间。
-- Ids are text and begin with the mark that `report.excel_ids` sets. 编号为文本，前缀由 `report.excel_ids` 决定。
-- **Σ**: the last line has the sum; an amount that several coupons share is shown on the first of them only. 末行为合计；多张券共有的金额只记在首张。
+- Amounts are yuan with two decimals, those in the sentences of `why` fen (1/100 yuan); times are Asia/Shanghai. 金额单位为元，两位小数；`why`（原因）
+  一列的文字中金额以分计；时间为北京时间。
+- Ids are text; in a CSV they begin with the mark that `report.excel_ids` sets. 编号为文本；在 CSV 中前缀由 `report.excel_ids` 决定。
+- **Σ**: the last line has the number of rows and these sums (`report.trailer`); an amount that several coupons share is shown on the first of them
+  only. 末行为笔数与合计（`report.trailer`）；多张券共有的金额只记在首张。
 ";
 
 /// The whole page.

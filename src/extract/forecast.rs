@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use super::lookback::{Lines, LookbackLine};
 use super::roster::{Buyers, Roster, RosterInput};
-use super::{Issue, Night, OrderExports, SubsidyInput};
-use super::{cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
+use super::{Issue, IssueKind, Night, OrderExports, SubsidyInput};
+use super::{bills, cards, coupon_codes, datacube, notifications, orders, roster, subsidies, subsidy_ledger};
 use super::{user_coupons, v2_stocks};
 use crate::api::Api;
 use crate::job::BillSource;
@@ -49,12 +49,16 @@ pub async fn forecast(night: &Night<'_>) -> Result<Vec<StageForecast>, Issue> {
         Err(issue) => (Tonight::nothing(night)?, Some(issue)),
     };
     told.push(StageForecast::of_files(Stage::Orders, issue));
-    told.push(bills(night)?);
+    told.push(trade_bill(night).await?);
     let ledger = subsidy_ledger::extract(night).and_then(|it| it.rows.settle(|_| Ok(())));
     let ledger = read(&mut told, Stage::SubsidyLedger, ledger.map(|it| it.lines));
+    let (events, issue) = match notifications::extract(night).await {
+        Ok(spooled) => (spooled.rows, None),
+        Err(issue) => (Vec::new(), Some(issue)),
+    };
     // Without platform certificates, callbacks cannot be opened yet; they are few.
-    let events = notifications::extract(night).await.map(|it| it.rows).unwrap_or_default();
-    told.push(StageForecast::of_files(Stage::Notifications, night.require_ready(Stage::Notifications).err()));
+    let issue = issue.filter(|issue| issue.kind == IssueKind::NotReady);
+    told.push(StageForecast::of_files(Stage::Notifications, issue));
     let input = RosterInput { buyers: tonight.buyers, events: &events, is_whole: false };
     let roster = read(&mut told, Stage::Roster, roster::extract(night, input).map(|it| it.rows));
     let lines = tonight.lines.settle()?;
@@ -118,12 +122,15 @@ fn wallets(night: &Night<'_>) -> Result<Kept, Issue> {
     coupons.finish().map_err(Issue::unsorted)
 }
 
-fn bills(night: &Night<'_>) -> Result<StageForecast, Issue> {
+/// The calls for a bill, or what is wrong with one that the merchant downloads itself.
+async fn trade_bill(night: &Night<'_>) -> Result<StageForecast, Issue> {
     match night.job.bills {
         Some(BillSource::Api { .. }) => {
             count(night, Stage::Bills, std::iter::once((night.date.to_string(), BILL_CALLS)))
         }
-        _ => Ok(StageForecast::of_files(Stage::Bills, night.require_ready(Stage::Bills).err())),
+        Some(BillSource::Files(_)) | None => {
+            Ok(StageForecast::of_files(Stage::Bills, bills::extract(night).await.err()))
+        }
     }
 }
 

@@ -75,6 +75,23 @@ fn a_dry_run_tells_what_is_missing_and_what_will_be_stale() {
 }
 
 #[test]
+fn a_dry_run_tells_of_a_bill_and_of_a_spool_that_are_not_there_as_the_night_does() {
+    let shop = Shop::of_seed(42);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| {
+        let text = text.replace("source = \"api\"", "source = \"files\"\npath = \"bills/{yyyymmdd}.csv\"");
+        text.replace("tar_type = \"GZIP\"\n", "").replace("spool = \"notifications/\"", "spool = \"spool/\"")
+    });
+    let ending = shop.run(&wechat, &["--date", "2026-11-18", "--dry-run"]);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    for words in ["problem: bills: ", "20261118.csv", "problem: notifications: ", "spool` is not there"] {
+        assert!(ending.stderr.contains(words), "`{words}` is missing in:\n{}", ending.stderr);
+    }
+    let night = shop.run(&wechat, &["--date", "2026-11-18"]);
+    assert_eq!(night.code, 75, "{}", night.stderr);
+}
+
+#[test]
 fn a_dry_run_reads_the_rules_as_the_night_would() {
     let shop = Shop::of_seed(42);
     let wechat = shop.serve(None);

@@ -47,7 +47,7 @@ pub(super) fn table() -> String {
             endpoint.id.to_owned(),
             endpoint.method.to_string(),
             endpoint.path.to_owned(),
-            format!("{:?}", endpoint.api),
+            endpoint.api.section().to_owned(),
             endpoint.purpose.as_str().to_owned(),
             endpoint.documented_rate.to_owned(),
             endpoint.reference.to_owned(),
@@ -92,5 +92,7 @@ mod tests {
         for line in table.lines() {
             assert_eq!(line.split("  ").filter(|cell| !cell.trim().is_empty()).count(), 7, "{line}");
         }
+        let of_stocks = table.lines().find(|line| line.starts_with("pay_v3_stock ")).unwrap();
+        assert!(of_stocks.contains("  pay_v3  stocks  "), "named as its section of the job file: {of_stocks}");
     }
 }

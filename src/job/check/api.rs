@@ -168,8 +168,9 @@ impl Checker<'_> {
         let (place, text) = (&written.place, written.value.trim());
         let url = match Url::parse(text) {
             Ok(url) => url,
-            Err(error) => {
-                self.problems.add(place, format!("`{}` is no URL: {error}", place.key));
+            Err(_) => {
+                let hint = "scheme and host, and the port if it is not the usual one: `https://host:8443`";
+                self.problems.add_with_hint(place, format!("`{}` is no URL", place.key), hint);
                 return None;
             }
         };
@@ -185,13 +186,10 @@ impl Checker<'_> {
     fn serial_no(&mut self, written: &Option<Written<String>>) -> Option<String> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
-        if !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-            let hint = "openssl x509 -in apiclient_cert.pem -noout -serial";
-            self.problems.add_with_hint(
-                place,
-                format!("`{}` must be the letters and digits of a certificate serial", place.key),
-                hint,
-            );
+        if !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            let problem = format!("`{}` is `{}`: a serial is hexadecimal", place.key, text.escape_debug());
+            let hint = "`openssl x509 -in apiclient_cert.pem -noout -serial` prints it, after `serial=`";
+            self.problems.add_with_hint(place, problem, hint);
         }
         Some(text)
     }
@@ -208,7 +206,7 @@ impl Checker<'_> {
             }
         };
         let key_id = self.text(&section.public_key_id);
-        if self.refuse_shorthand(&file.place, file.value.trim()) {
+        if self.refuse_unusable(&file.place, file.value.trim()) {
             return None;
         }
         let path = self.absolute(file.value.trim());
@@ -232,7 +230,7 @@ impl Checker<'_> {
                 return None;
             }
         };
-        if self.refuse_shorthand(&certificate.place, certificate.value.trim()) {
+        if self.refuse_unusable(&certificate.place, certificate.value.trim()) {
             return None;
         }
         let path = self.absolute(certificate.value.trim());
@@ -247,7 +245,7 @@ impl Checker<'_> {
     fn existing_file(&mut self, written: &Option<Written<String>>) -> Option<PathBuf> {
         let text = self.text_or_none(written)?;
         let place = &written.as_ref()?.place;
-        if self.refuse_shorthand(place, &text) {
+        if self.refuse_unusable(place, &text) {
             return None;
         }
         let path = self.absolute(&text);

@@ -19,7 +19,7 @@ impl Checker<'_> {
     /// An absolute path. What stands for the files of many days elsewhere is refused: a file of that very name would be
     /// looked for or made, and decisions that are not found are none.
     pub(super) fn one_for_all_days(&mut self, place: &Place, text: &str) -> PathBuf {
-        if !self.refuse_shorthand(place, text) && text.contains(['{', '}', '*']) {
+        if !self.refuse_unusable(place, text) && text.contains(['{', '}', '*']) {
             let problem =
                 format!("`{}` is `{text}`: it must be one path for all days, without `{{…}}` or `*`", place.key);
             self.problems.add(place, problem);
@@ -54,7 +54,7 @@ impl Checker<'_> {
     pub(super) fn dated_glob(&mut self, written: &Option<Written<String>>) -> Option<PathPattern> {
         let text = self.text(written)?;
         let place = &written.as_ref()?.place;
-        self.refuse_shorthand(place, &text);
+        self.refuse_unusable(place, &text);
         if let Some(unknown) = unknown_placeholder(&text) {
             let problem = format!("`{}` holds `{unknown}`: only `{{date}}` and `{{yyyymmdd}}` are known", place.key);
             self.problems.add(place, problem);
@@ -124,16 +124,23 @@ impl Checker<'_> {
         }
     }
 
-    /// A shell would expand `~`, `~user` or `$HOME`; here, a folder of that name would be created. True if the text
-    /// starts like that.
-    pub(super) fn refuse_shorthand(&mut self, place: &Place, text: &str) -> bool {
-        let is_shorthand = text.starts_with(['~', '$']);
-        if is_shorthand {
-            let problem = format!("`{}` is `{text}`: only a shell knows what that stands for", place.key);
-            let hint = "write the path in full, or relative to the folder of the job file";
-            self.problems.add_with_hint(place, problem, hint);
-        }
-        is_shorthand
+    /// Refuses what cannot be a path: an empty text, which would be the folder of the job file; a NUL; and `~`, `~user` or
+    /// `$HOME`, which a shell would expand, while here a folder of that name would be created. True if the text is one of these.
+    pub(super) fn refuse_unusable(&mut self, place: &Place, text: &str) -> bool {
+        let problem = match text {
+            "" => format!("`{}` is empty", place.key),
+            _ if text.contains('\0') => format!("`{}` is `{}`: a path holds no NUL", place.key, text.escape_debug()),
+            _ if text.starts_with(['~', '$']) => {
+                format!("`{}` is `{text}`: only a shell knows what that stands for", place.key)
+            }
+            _ => return false,
+        };
+        self.problems.add_with_hint(
+            place,
+            problem,
+            "write the path in full, or relative to the folder of the job file",
+        );
+        true
     }
 
     /// `text` as an absolute path relative to the folder of the job file, without `.` and `..`.

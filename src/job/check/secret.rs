@@ -92,6 +92,11 @@ impl Checker<'_> {
 
     fn secret_of_environment(&mut self, env: &Written<String>) -> Option<Secret> {
         let name = env.value.trim();
+        if name.is_empty() {
+            let hint = "name the variable, as in `WXPAY_API_V3_KEY`";
+            self.problems.add_with_hint(&env.place, format!("`{}` is empty", env.place.key), hint);
+            return None;
+        }
         let secret = (self.env)(name).filter(|secret| !secret.trim().is_empty());
         if secret.is_none() && !is_name(name) {
             let text =
@@ -107,7 +112,7 @@ impl Checker<'_> {
     }
 
     fn secret_of_file(&mut self, file: &Written<String>) -> Option<Secret> {
-        if self.refuse_shorthand(&file.place, file.value.trim()) {
+        if self.refuse_unusable(&file.place, file.value.trim()) {
             return None;
         }
         let path = self.absolute(file.value.trim());

@@ -26,6 +26,34 @@ fn a_path_that_only_a_shell_would_understand_is_refused_wherever_it_stands() {
 }
 
 #[test]
+fn a_path_that_no_file_has_is_refused_with_its_line_before_anything_looks_for_it() {
+    let fixture = Fixture::new();
+    for (key, written) in [
+        ("job.lake", "../out/lake"),
+        ("orders.path", "../exports/orders/{date}*.csv"),
+        ("notifications.spool", "../exports/notifications/"),
+        ("decisions.path", "decisions.csv"),
+    ] {
+        let problem = fixture.one_problem(&format!("= \"{written}\""), "= \"a\\u0000{date}\"");
+        assert_eq!(problem.text, format!("`{key}` is `a\\0{{date}}`: a path holds no NUL"));
+        assert!(problem.line.is_some());
+    }
+}
+
+#[test]
+fn a_secret_whose_file_or_variable_is_not_named_is_told_to_be_empty() {
+    let fixture = Fixture::new();
+    for (key, written) in [
+        ("job.pii_key_file", "secrets/pii.key"),
+        ("pay_v3.public_key_file", "secrets/wxp_pub.pem"),
+        ("pay_v2.api_key_env", "WXPAY_V2_KEY"),
+    ] {
+        let problem = fixture.one_problem(&format!("= \"{written}\""), "= \"\"");
+        assert_eq!(problem.text, format!("`{key}` is empty"));
+    }
+}
+
+#[test]
 fn folders_and_files_of_the_merchant_are_remembered_with_their_lines() {
     let fixture = Fixture::new();
     let text = NIGHTLY.replace("../exports/", "exports/").replace("roster_file = \"\"", "roster_file = \"roster.csv\"");

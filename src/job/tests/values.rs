@@ -190,6 +190,19 @@ fn a_rate_that_would_take_all_memory_and_a_subsidy_no_merchant_pays_are_slips_of
 }
 
 #[test]
+fn a_serial_that_is_not_hexadecimal_and_a_host_that_is_no_url_are_told_with_what_to_write() {
+    let fixture = Fixture::new();
+    let problem =
+        fixture.one_problem("serial_no = \"5F1C72E2A8931B72A2E13AF8DEE92471EB397115\"", "serial_no = \"serial=5F1C\"");
+    assert_eq!(problem.text, "`pay_v3.serial_no` is `serial=5F1C`: a serial is hexadecimal");
+    assert!(problem.hint.unwrap().contains("-noout -serial"));
+    let problem =
+        fixture.one_problem("base_url = \"https://api.mch.weixin.qq.com\"", "base_url = \"api.mch.weixin.qq.com\"");
+    assert_eq!(problem.text, "`pay_v3.base_url` is no URL");
+    assert!(problem.hint.unwrap().contains("`https://host:8443`"));
+}
+
+#[test]
 fn an_empty_public_key_id_is_told_instead_of_waiting_for_an_answer_under_no_name() {
     let problem = Fixture::new()
         .one_problem("public_key_id = \"PUB_KEY_ID_0119000000012026111800000000000000\"", "public_key_id = \" \"");

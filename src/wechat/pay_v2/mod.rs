@@ -62,16 +62,16 @@ impl PayV2 {
             Ok(settled) => Ok(settled.into()),
             Err(error) => {
                 let error = ApiError::from(error);
-                let hint = self.hint(error.problem());
+                let hint = self.hint(error.problem(), request.endpoint);
                 Err(error.with_hint(hint))
             }
         }
     }
 
     /// The key of the job file to check.
-    fn hint(&self, problem: &Problem) -> Option<String> {
+    fn hint(&self, problem: &Problem, endpoint: &Endpoint) -> Option<String> {
         let spell = |hint| self.account.api_key.origin().spell(hint);
-        problem.hint_of_a_stranger("pay_v2").or_else(|| hint(problem).map(spell))
+        problem.hint_of_a_stranger("pay_v2").or_else(|| hint(problem, endpoint).map(spell))
     }
 
     /// The result of checking the signature of an answer; `Absent` for files.
@@ -192,7 +192,7 @@ fn answer_of(received: Received, fetched_at: DateTime<Utc>, judgement: &Judgemen
 }
 
 /// The key of the job file to check, as if every secret were given by an environment variable.
-fn hint(problem: &Problem) -> Option<&'static str> {
+fn hint(problem: &Problem, endpoint: &Endpoint) -> Option<&'static str> {
     match problem {
         Problem::Refused { kind: FailureKind::Credentials, .. } => {
             Some("`pay_v2.api_key_env` must name the v2 key of merchant `pay_v2.mch_id` (not the APIv3 key)")
@@ -203,10 +203,11 @@ fn hint(problem: &Problem) -> Option<&'static str> {
         Problem::Refused { code, .. } if code == "270077956" => {
             Some("`pay_v2.mch_id` must be the creator of every stock in `pay_v2.stock_ids`")
         }
-        Problem::Transport(_) => Some(
+        Problem::Transport(_) if *endpoint == endpoint::V2_SEND_COUPON => Some(
             "is `pay_v2.base_url` reachable from this machine? send_coupon also wants \
              `pay_v2.client_certificate_file` with a certificate WeChat Pay knows",
         ),
+        Problem::Transport(_) => Some("is `pay_v2.base_url` reachable from this machine?"),
         Problem::Signature(_) => Some(
             "is `pay_v2.base_url` really WeChat Pay, and `pay_v2.api_key_env` its v2 key? \
              `pay_v2.on_signature_mismatch = \"record\"` accepts and marks such answers",
@@ -221,7 +222,7 @@ mod tests {
 
     use super::*;
     use crate::http::scripted::{FakeWorld, Reply, Script};
-    use crate::job::TarType;
+    use crate::job::{ApiLimits, TarType};
 
     const STOCK: &str = include_str!("../../../tests/fixtures/answers/pay_v2_stock.xml");
 
@@ -330,6 +331,18 @@ mod tests {
         let script = Script::always(Reply::status(200, body)).await;
         let error = client(&script).send(&send_coupon("1757", "oA", "1")).await.unwrap_err();
         assert_eq!((error.kind(), script.requests().len()), (FailureKind::Unavailable, 1));
+    }
+
+    #[tokio::test]
+    async fn only_a_coupon_that_cannot_be_sent_is_told_of_the_client_certificate() {
+        let script = Script::always(Reply::status(200, STOCK)).await;
+        let base_url = "http://127.0.0.1:9/".parse().unwrap();
+        let limits = ApiLimits { base_url, ..script.limits() };
+        let client = PayV2 { http: HttpClient::new(&limits, FakeWorld::new().world()).unwrap(), ..client(&script) };
+        let unanswered = client.send(&coupon_stock("1")).await.unwrap_err();
+        assert_eq!(unanswered.hint(), Some("is `pay_v2.base_url` reachable from this machine?"));
+        let unsent = client.send(&send_coupon("1757", "oA", "1")).await.unwrap_err();
+        assert!(unsent.hint().unwrap().contains("`pay_v2.client_certificate_file`"));
     }
 
     #[tokio::test]
