@@ -101,8 +101,7 @@ pub(super) struct Run {
     pub(super) job: PathBuf,
     #[command(flatten)]
     pub(super) dates: Dates,
-    /// Only these stages send requests and publish; the others work from the journal
-    #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = parse_stage)]
+    #[arg(long, value_name = "STAGE", value_delimiter = ',', value_parser = parse_stage, help = about_stages())]
     pub(super) stage: Vec<Stage>,
     /// Rebuild from the journal; send no request
     #[arg(long, conflicts_with = "refetch")]
@@ -308,6 +307,13 @@ impl Run {
     }
 }
 
+fn about_stages() -> String {
+    let names = Stage::ALL.map(Stage::as_str).join(", ");
+    format!(
+        "Only these stages send requests and publish; the others work from the journal. With commas between them: {names}"
+    )
+}
+
 fn parse_stage(text: &str) -> Result<Stage, String> {
     if let Some(stage) = Stage::find(text) {
         return Ok(stage);
@@ -404,6 +410,16 @@ mod tests {
         let help = command.find_subcommand_mut("run").unwrap().render_help().to_string();
         let at = |option: &str| help.find(option).unwrap_or_else(|| panic!("{option} in {help}"));
         assert!(at("--take-script ") < at("--log-format ") && at("--summary ") < at("--now "), "{help}");
+    }
+
+    #[test]
+    fn the_help_of_run_names_every_stage_that_may_be_chosen() {
+        let mut command = Arguments::command();
+        let help = command.find_subcommand_mut("run").unwrap().render_help().to_string();
+        let line = help.lines().find(|line| line.contains("--stage <STAGE>")).unwrap();
+        for stage in Stage::ALL {
+            assert!(line.contains(stage.as_str()), "{}: {line}", stage.as_str());
+        }
     }
 
     #[test]

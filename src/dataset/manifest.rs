@@ -252,7 +252,7 @@ pub struct StageEntry {
     pub status: StageStatus,
     /// Rows by dataset.
     pub rows: BTreeMap<String, u64>,
-    /// Requests sent tonight.
+    /// Questions that an API answered tonight, each with all its pages.
     pub requests: u64,
     /// Answers taken from the journal.
     pub from_journal: u64,

@@ -95,7 +95,11 @@ impl Gauges {
     pub fn render(&self, job: &str) -> String {
         let mut page = Page { text: String::new(), job: label("job", job) };
         page.times(self);
-        page.family("last_run_requests", "Requests sent by the last run, by stage.", self.stages(|it| it.requests));
+        page.family(
+            "last_run_requests",
+            "Questions an API answered in the last run, each with all its pages, by stage.",
+            self.stages(|it| it.requests),
+        );
         page.family(
             "last_run_journal_answers",
             "Answers the last run took from the journal, by stage.",

@@ -99,17 +99,22 @@ impl Checker<'_> {
     /// requested.
     fn credentials(&mut self, lake: &Place, store: Option<&StoreSection>) -> Option<Credentials> {
         let Some(store) = store else { return self.usual_keys(lake) };
-        let is_role = self.choice(&store.credentials, false, &[("keys", false), ("role", true)]);
-        if is_role {
-            return Some(Credentials::Role);
-        }
         let keys = [
             &store.access_key_id_env,
             &store.access_key_id_file,
             &store.secret_access_key_env,
             &store.secret_access_key_file,
         ];
+        let tokens = [&store.session_token_env, &store.session_token_file];
+        let is_role = self.choice(&store.credentials, false, &[("keys", false), ("role", true)]);
+        if is_role {
+            self.refuse_without_effect(keys.into_iter().chain(tokens), "with `credentials = \"role\"`");
+            return Some(Credentials::Role);
+        }
         if keys.iter().all(|key| key.is_none()) {
+            if !self.is_told_of_keys() {
+                self.refuse_without_effect(tokens, "without `store.access_key_id_env` or `store.access_key_id_file`");
+            }
             return self.usual_keys(lake);
         }
         let place = store.place();
@@ -128,6 +133,13 @@ impl Checker<'_> {
             (env, file) => Some(self.required_secret("session_token", place, Given::by(env, file))?),
         };
         Some(Credentials::Keys { id: id?, secret: secret?, token })
+    }
+
+    /// A secret that is named and would be passed over: the night would go to the store with other credentials.
+    fn refuse_without_effect<'w>(&mut self, named: impl IntoIterator<Item = &'w Option<Written<String>>>, when: &str) {
+        for Written { place, .. } in named.into_iter().flatten() {
+            self.problems.add(place, format!("`{}` has no effect {when}", place.key));
+        }
     }
 
     fn usual_keys(&mut self, lake: &Place) -> Option<Credentials> {

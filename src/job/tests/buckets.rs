@@ -49,3 +49,22 @@ fn moving_a_lake_into_a_bucket_changes_no_fingerprint() {
     let local = bucket_of(MINIMAL, &[]).unwrap().fingerprint;
     assert_eq!(bucket_of(&format!("{BUCKET}[store]\nregion = \"r\"\n"), &env).unwrap().fingerprint, local);
 }
+
+#[test]
+fn a_secret_of_the_store_that_would_be_passed_over_is_refused_with_what_it_lacks() {
+    let env = [("AWS_ACCESS_KEY_ID", "AKID"), ("AWS_SECRET_ACCESS_KEY", "s3cret"), ("ID", "x"), ("TOKEN", "y")];
+    for (store, told) in [
+        (
+            "session_token_env = \"TOKEN\"",
+            "`store.session_token_env` has no effect without `store.access_key_id_env` or `store.access_key_id_file`",
+        ),
+        (
+            "credentials = \"role\"\naccess_key_id_env = \"ID\"",
+            "`store.access_key_id_env` has no effect with `credentials = \"role\"`",
+        ),
+    ] {
+        let problems = bucket_of(&format!("{BUCKET}[store]\n{store}\n"), &env).unwrap_err().problems;
+        let texts: Vec<_> = problems.iter().map(|it| it.text.as_str()).collect();
+        assert_eq!(texts, [told]);
+    }
+}
