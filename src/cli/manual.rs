@@ -58,11 +58,17 @@ fn collect(command: &Command, name: &str, pages: &mut Vec<(String, Vec<u8>)>) {
     }
 }
 
-/// A page whose examples keep their lines and blanks, as commands to be copied need; clap lets them flow, under the heading `EXTRA`.
+/// A page whose examples and exit codes keep their lines and blanks, as commands to be copied need, each under a heading of
+/// its own; clap lets them flow, under the heading `EXTRA`.
 fn with_lines_kept(page: &str) -> String {
     let Some((before, after)) = page.split_once(".SH EXTRA\n") else { return page.to_owned() };
-    let (examples, behind) = after.split_at(after.find(".SH ").unwrap_or(after.len()));
-    format!("{before}.SH EXAMPLES\n.nf\n{}\n.fi\n{behind}", examples.trim_end())
+    let (extra, behind) = after.split_at(after.find(".SH ").unwrap_or(after.len()));
+    let (examples, codes) = extra.split_once("\n\nExit codes:\n").unwrap_or((extra, ""));
+    let examples = examples.strip_prefix("Examples:\n").unwrap_or(examples);
+    let sections = [("EXAMPLES", examples), ("EXIT STATUS", codes)].into_iter().filter(|(_, text)| !text.is_empty());
+    let sections: String =
+        sections.map(|(name, text)| format!(".SH {name}\n.nf\n{}\n.fi\n", text.trim_end())).collect();
+    format!("{before}{sections}{behind}")
 }
 
 #[cfg(test)]
@@ -76,10 +82,10 @@ mod tests {
             let found = pages.iter().find(|(it, _)| it == name).unwrap_or_else(|| panic!("no page {name}"));
             String::from_utf8(found.1.clone()).unwrap()
         };
-        assert!(page("coupon-recon.1").contains("Exit codes:"));
+        assert!(page("coupon-recon.1").contains(".SH EXIT STATUS\n.nf\n  0    complete"), "{}", page("coupon-recon.1"));
         for command in Arguments::command().get_subcommands() {
             let text = page(&format!("coupon-recon-{}.1", command.get_name()));
-            let examples = text.split_once(".SH EXAMPLES\n.nf\nExamples:\n").map(|(_, examples)| examples);
+            let examples = text.split_once(".SH EXAMPLES\n.nf\n  coupon\\-recon ").map(|(_, examples)| examples);
             assert!(examples.is_some_and(|it| it.contains("\n.fi\n")), "{}", command.get_name());
             assert!(!text.contains("EXTRA") && !text.contains("help(1)"), "{}", command.get_name());
         }

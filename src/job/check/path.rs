@@ -98,6 +98,9 @@ impl Checker<'_> {
         let texts = written.as_ref().map_or(&[][..], |written| &written.value.0);
         let mut folders = Vec::new();
         for text in texts {
+            if self.refuse_unusable(&text.place, &text.value) {
+                continue;
+            }
             let folder = self.absolute(&text.value);
             if !folder.is_dir() {
                 self.problems.add(&text.place, format!("`{}`: `{}` is not a folder", text.place.key, folder.display()));

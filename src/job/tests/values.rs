@@ -101,6 +101,7 @@ fn contradictions_between_keys_are_found() {
         ("delimiter = \",\"", "delimiter = \";;\"", "one ASCII character"),
         ("%Y-%m-%d %H:%M:%S", "%Y-%m-%d", "does not give day and time"),
         ("folders = []", "folders = [\"no-such-folder\"]", "is not a folder"),
+        ("folders = []", "folders = [\"\"]", "`rules.folders` is empty"),
         ("merchant_pairs = []", "merchant_pairs = [[\"1\"]]", "pairs of texts"),
         (
             "merchant_pairs = []",
