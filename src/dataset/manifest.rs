@@ -25,6 +25,25 @@ pub const CHECKSUM_FILE: &str = "manifest.json.sha256";
 /// Version of the manifest format.
 pub const MANIFEST_VERSION: u32 = 1;
 
+/// A manifest of a later format, of which this program would understand a part.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "`{path}` was written by coupon-recon {code_version} in format {version}; this program knows formats up to {MANIFEST_VERSION}"
+)]
+pub struct LaterFormat {
+    path: String,
+    code_version: String,
+    version: u32,
+}
+
+/// What is read of a manifest before the rest of it.
+#[derive(Deserialize)]
+struct Format {
+    manifest_version: u32,
+    #[serde(default)]
+    code_version: String,
+}
+
 /// What `source_sha256` is over: 1, the answers that a night used; 0, all that were journalled. Another number for another
 /// definition.
 pub const SOURCE_DIGESTS: u32 = 1;
@@ -301,6 +320,19 @@ impl StageEntry {
 }
 
 impl Manifest {
+    /// Reads the manifest at `path` from its bytes; the inner error is that of its JSON.
+    ///
+    /// # Errors
+    /// It is of a later format.
+    pub fn parse(path: &Path, bytes: &[u8]) -> Result<serde_json::Result<Manifest>, LaterFormat> {
+        match serde_json::from_slice::<Format>(bytes) {
+            Ok(Format { manifest_version: version, code_version }) if version > MANIFEST_VERSION => {
+                Err(LaterFormat { path: path.display().to_string(), code_version, version })
+            }
+            _ => Ok(serde_json::from_slice(bytes)),
+        }
+    }
+
     /// How far the journal reached when the day was made; `None` if an older program wrote the manifest.
     pub fn journal_extent(&self) -> Option<BTreeMap<String, u32>> {
         let is_told = !self.journal_extent.is_empty() || self.journal_sha256.is_empty();

@@ -29,7 +29,7 @@ impl Runs {
     /// counts.
     ///
     /// # Errors
-    /// Folders or files that cannot be read.
+    /// Folders or files that cannot be read; a manifest of a later format.
     pub fn read(lake: &Lake, date: NaiveDate) -> io::Result<Runs> {
         let mut runs = Runs::default();
         for folder in run_folders(&lake.runs(date))? {
@@ -97,7 +97,7 @@ impl Runs {
         };
         let checksum = fs::read_to_string(folder.join(CHECKSUM_FILE)).unwrap_or_default();
         let is_as_written = checksum == checksum_line(&bytes);
-        let manifest = match serde_json::from_slice::<Manifest>(&bytes) {
+        let manifest = match Manifest::parse(&path, &bytes).map_err(io::Error::other)? {
             Ok(manifest) => manifest,
             Err(error) => {
                 self.damaged.push((path, format!("is no longer a manifest: {error}")));
@@ -137,6 +137,19 @@ mod tests {
 
     /// Part of a day of the sample as a program wrote it before manifests told the digests of sources and the mark of openids, and
     /// breaks the oldest day they hang on.
+    #[test]
+    fn a_manifest_of_a_later_format_is_refused_even_where_nothing_else_in_it_is_known() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path());
+        let date = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap();
+        let run = lake.runs(date).join("r1");
+        Manifest::for_tests("a", date, Vec::new()).write(&run).unwrap();
+        assert_eq!(Runs::read(&lake, date).unwrap().last_sequence, 1);
+        std::fs::write(run.join(MANIFEST_FILE), r#"{"manifest_version": 2, "code_version": "9.1.0"}"#).unwrap();
+        let told = Runs::read(&lake, date).unwrap_err().to_string();
+        assert!(told.contains("written by coupon-recon 9.1.0 in format 2") && told.contains("up to 1"), "{told}");
+    }
+
     #[test]
     fn what_an_older_program_published_and_journalled_is_read_as_it_was_written() {
         let lake = Lake::at(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/older_lake"));

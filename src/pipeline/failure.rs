@@ -7,6 +7,7 @@ use std::path::Path;
 use chrono::NaiveDate;
 
 use crate::dataset::Lake;
+use crate::dataset::manifest::LaterFormat;
 use crate::dataset::partition::PartitionError;
 use crate::durable::{self, advice_for, advice_for_open_files};
 use crate::error::{ExitCode, Failure};
@@ -26,7 +27,15 @@ pub(super) fn disk(error: &io::Error, what: &str) -> Failure {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref()) {
         return store_failed(error, what);
     }
-    refused(Some(error), what, error, "nothing half-written is visible")
+    let otherwise = || refused(Some(error), what, error, "nothing half-written is visible");
+    later_format(error, what).unwrap_or_else(otherwise)
+}
+
+/// The failure of a program that is older than the lake.
+fn later_format(error: &io::Error, what: &str) -> Option<Failure> {
+    error.get_ref()?.downcast_ref::<LaterFormat>()?;
+    let hint = "run it with that version of the program, or a later one";
+    Some(Failure::caused_by(ExitCode::Usage, what, error).hinting(hint))
 }
 
 /// No client can be made with the keys of the job.
@@ -41,6 +50,9 @@ pub fn temporary(error: &io::Error, what: &str) -> Failure {
 
 /// A published file that cannot be read: damaged, unless the error is a lack of space or file handles.
 pub fn unread(error: &(dyn Error + 'static), what: &str) -> Failure {
+    if let Some(older) = error.downcast_ref().and_then(|error| later_format(error, what)) {
+        return older;
+    }
     let failure = |code| Failure::caused_by(code, what, error);
     match durable::refusal(error).as_ref().and_then(shortage) {
         Some(advice) => failure(ExitCode::TryLater).hinting(advice),
