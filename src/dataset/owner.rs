@@ -1,5 +1,5 @@
-//! The job that a lake belongs to. Paths of a lake do not name their job: one of another name would take the journal and the
-//! books that it finds for its own. So the first run marks the lake with the name of its job, before it writes anything else.
+//! The job and the merchant that a lake belongs to. Paths of a lake name neither: another one would take the journal and the
+//! books that it finds for its own. So the first run marks the lake with both, before it writes anything else.
 
 use std::fs;
 use std::io;
@@ -17,71 +17,87 @@ const MARK: &str = "owner.json";
 const LOCK: &str = ".lock";
 
 /// `state/owner.json`.
-#[derive(Debug, Serialize, Deserialize)]
-struct Mark {
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
     /// `job.name`.
-    job: String,
+    pub job: String,
+    /// `pay_v3.mchid`; `None` of a job without it, and where an older program marked the lake, or none did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merchant: Option<String>,
 }
 
-/// The job to which the lake belongs; `None` if it belongs to nobody yet. A lake without a mark, from an older program, belongs
+impl Owner {
+    /// A job whose merchant is not known.
+    fn of_job(job: &str) -> Owner {
+        Owner { job: job.to_owned(), merchant: None }
+    }
+}
+
+/// Whom the lake belongs to; `None` if it belongs to nobody yet. A lake without a mark, from an older program, belongs
 /// to the job that published in it last, or, if none did, to one that has journalled: `job` itself where that is possible.
 ///
 /// # Errors
 /// The lake cannot be read.
-pub fn of(lake: &Lake, job: &str) -> io::Result<Option<String>> {
+pub fn of(lake: &Lake, job: &str) -> io::Result<Option<Owner>> {
     match marked(lake)? {
         Some(owner) => Ok(Some(owner)),
-        None => without_mark(lake, job),
+        None => Ok(without_mark(lake, job)?.as_deref().map(Owner::of_job)),
     }
 }
 
-/// The job whose mark is in a bucket.
+/// Whose mark is in a bucket.
 ///
 /// # Errors
 /// The bucket cannot be read.
-pub fn of_bucket(store: &Store) -> Result<Option<String>, StoreError> {
+pub fn of_bucket(store: &Store) -> Result<Option<Owner>, StoreError> {
     let key = key();
     let Some((bytes, _)) = store.get(&key)? else { return Ok(None) };
-    job_in(&bytes).map(Some).map_err(|why| StoreError::Remote { url: store.url_of(&key), cause: Cause::Other, why })
+    owner_in(&bytes).map(Some).map_err(|why| StoreError::Remote { url: store.url_of(&key), cause: Cause::Other, why })
 }
 
-/// Marks the lake as that of `job`, unless it belongs to another one; returns the job that it belongs to. Of several that start
-/// at once only one gets it.
+/// Marks the lake as that of `ours`, unless it belongs to another job; returns whom it belongs to. Of several that start
+/// at once only one gets it. A mark without a merchant is given that of its job.
 ///
 /// # Errors
 /// The lake is not accessible.
-pub fn claim(lake: &Lake, job: &str) -> io::Result<String> {
+pub fn claim(lake: &Lake, ours: &Owner) -> io::Result<Owner> {
     if let Some(owner) = marked(lake)? {
         // A run that died before it removed it.
-        durable::remove_file(&beside(lake, job))?;
-        return Ok(owner);
+        durable::remove_file(&beside(lake, &ours.job))?;
+        let lacks_merchant = owner.job == ours.job && owner.merchant.is_none() && ours.merchant.is_some();
+        return if lacks_merchant { replace(lake, ours).map(|()| ours.clone()) } else { Ok(owner) };
     }
-    match without_mark(lake, job)? {
-        Some(owner) if owner != job => Ok(owner),
-        _ if place_new(lake, job)? => Ok(job.to_owned()),
-        _ => Ok(marked(lake)?.unwrap_or_else(|| job.to_owned())),
+    match without_mark(lake, &ours.job)? {
+        Some(owner) if owner != ours.job => Ok(Owner::of_job(&owner)),
+        _ if place_new(lake, ours)? => Ok(ours.clone()),
+        _ => Ok(marked(lake)?.unwrap_or_else(|| ours.clone())),
     }
 }
 
-/// Makes the lake that of `job`, which was called `former`: what is kept of its remedies goes with it. The caller holds the
-/// locks of both names.
+/// Makes the lake that of `ours`, whose job was called `former`: what is kept of its remedies goes with it. The caller holds
+/// the locks of both names.
 ///
 /// # Errors
 /// The lake is not accessible; `former` owns it still.
-pub fn rename(lake: &Lake, former: &str, job: &str) -> io::Result<()> {
-    copy_below(lake, &lake.remedies(former), &lake.remedies(job))?;
+pub fn rename(lake: &Lake, former: &str, ours: &Owner) -> io::Result<()> {
+    copy_below(lake, &lake.remedies(former), &lake.remedies(&ours.job))?;
+    replace(lake, ours)
+}
+
+/// Writes the mark in the place of the one that is there.
+fn replace(lake: &Lake, ours: &Owner) -> io::Result<()> {
     let Some(bucket) = lake.bucket() else {
         let path = lake.state(MARK);
-        return durable::write_file(&path, &beside(lake, job), &bytes_of(job)).map_err(with_path(&path));
+        return durable::write_file(&path, &beside(lake, &ours.job), &bytes_of(ours)).map_err(with_path(&path));
     };
     let store = bucket.mirror().store();
     let found = store.get(&key())?;
     let put = found.as_ref().map_or(Put::New, |(_, etag)| Put::Replacing(etag));
-    store.put(&key(), bytes_of(job), put)?;
+    store.put(&key(), bytes_of(ours), put)?;
     Ok(())
 }
 
-fn marked(lake: &Lake) -> io::Result<Option<String>> {
+fn marked(lake: &Lake) -> io::Result<Option<Owner>> {
     if let Some(bucket) = lake.bucket() {
         return Ok(of_bucket(bucket.mirror().store())?);
     }
@@ -90,7 +106,7 @@ fn marked(lake: &Lake) -> io::Result<Option<String>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         bytes => {
             let of_path = |why| io::Error::new(io::ErrorKind::InvalidData, format!("`{}` {why}", path.display()));
-            job_in(&bytes.map_err(with_path(&path))?).map(Some).map_err(of_path)
+            owner_in(&bytes.map_err(with_path(&path))?).map(Some).map_err(of_path)
         }
     }
 }
@@ -128,12 +144,12 @@ fn names_in(folder: &Path) -> io::Result<Vec<String>> {
 }
 
 /// Writes the mark where there is none; false if there is one.
-fn place_new(lake: &Lake, job: &str) -> io::Result<bool> {
+fn place_new(lake: &Lake, ours: &Owner) -> io::Result<bool> {
     let Some(bucket) = lake.bucket() else {
         let path = lake.state(MARK);
-        return durable::write_new(&path, &beside(lake, job), &bytes_of(job)).map_err(with_path(&path));
+        return durable::write_new(&path, &beside(lake, &ours.job), &bytes_of(ours)).map_err(with_path(&path));
     };
-    match bucket.mirror().store().put(&key(), bytes_of(job), Put::New) {
+    match bucket.mirror().store().put(&key(), bytes_of(ours), Put::New) {
         Ok(_) => Ok(true),
         Err(error) if error.cause() == Cause::Conflict => Ok(false),
         Err(error) => Err(error.into()),
@@ -165,14 +181,13 @@ fn key() -> String {
     format!("state/{MARK}")
 }
 
-fn bytes_of(job: &str) -> Vec<u8> {
-    serde_json::to_vec(&Mark { job: job.to_owned() }).expect("a name is JSON")
+fn bytes_of(owner: &Owner) -> Vec<u8> {
+    serde_json::to_vec(owner).expect("two texts are JSON")
 }
 
-/// The job that a mark names, or what is wrong with it.
-fn job_in(bytes: &[u8]) -> Result<String, String> {
-    let mark: Result<Mark, _> = serde_json::from_slice(bytes);
-    mark.map(|mark| mark.job).map_err(|error| {
+/// Whom a mark names, or what is wrong with it.
+fn owner_in(bytes: &[u8]) -> Result<Owner, String> {
+    serde_json::from_slice(bytes).map_err(|error| {
         format!("does not say which job the lake belongs to ({error}): write {{\"job\": \"…\"}} with its name")
     })
 }
@@ -199,16 +214,25 @@ mod tests {
         lake
     }
 
+    fn owner(job: &str) -> Owner {
+        Owner { job: job.to_owned(), merchant: Some("1900000001".to_owned()) }
+    }
+
+    /// The job that the lake belongs to, as `job` sees it.
+    fn job_of(lake: &Lake, job: &str) -> Option<String> {
+        of(lake, job).unwrap().map(|owner| owner.job)
+    }
+
     #[test]
     fn the_first_has_the_lake_and_the_next_is_told_whose_it_is() {
         let folder = tempfile::tempdir().unwrap();
         let lake = lake(&folder);
         assert_eq!(of(&lake, "a").unwrap(), None);
-        let owners = ["a", "b", "a"].map(|job| claim(&lake, job).unwrap());
-        assert_eq!(owners, ["a", "a", "a"]);
-        assert_eq!(of(&lake, "b").unwrap().as_deref(), Some("a"));
+        let owners = ["a", "b", "a"].map(|job| claim(&lake, &owner(job)).unwrap());
+        assert_eq!(owners, ["a", "a", "a"].map(owner));
+        assert_eq!(of(&lake, "b").unwrap(), Some(owner("a")));
         fs::write(beside(&lake, "a"), "").unwrap();
-        assert_eq!(claim(&lake, "a").unwrap(), "a");
+        assert_eq!(claim(&lake, &owner("a")).unwrap(), owner("a"));
         assert_eq!(names_in(&lake.state("")).unwrap(), ["owner.json"], "nothing is left beside it");
     }
 
@@ -219,7 +243,7 @@ mod tests {
         let local = lake(&folder);
         for lakes in [vec![local; 8], folders.iter().map(|folder| bucket(&store, folder)).collect()] {
             let claim_as = |(number, lake): (usize, Lake)| {
-                std::thread::spawn(move || claim(&lake, &format!("job-{number}")).unwrap())
+                std::thread::spawn(move || claim(&lake, &owner(&format!("job-{number}"))).unwrap())
             };
             let claims: Vec<_> = lakes.into_iter().enumerate().map(claim_as).collect();
             let mut owners: Vec<_> = claims.into_iter().map(|claim| claim.join().unwrap()).collect();
@@ -235,9 +259,9 @@ mod tests {
         fs::write(lake.state("a.lock"), "process 7").unwrap();
         assert_eq!(of(&lake, "b").unwrap(), None, "nothing is in it");
         fs::create_dir(lake.root().join("journal/dt=2026-11-18")).unwrap();
-        assert_eq!(claim(&lake, "b").unwrap(), "a");
+        assert_eq!(claim(&lake, &owner("b")).unwrap().job, "a");
         fs::write(lake.state("c.lock"), "process 8").unwrap();
-        assert_eq!(of(&lake, "c").unwrap().as_deref(), Some("c"), "as it was until now");
+        assert_eq!(job_of(&lake, "c").as_deref(), Some("c"), "as it was until now");
     }
 
     #[test]
@@ -245,22 +269,36 @@ mod tests {
         let (folder, store) = (tempfile::tempdir().unwrap(), in_memory());
         let work = tempfile::tempdir().unwrap();
         for lake in [lake(&folder), bucket(&store, &work)] {
-            assert_eq!(claim(&lake, "a").unwrap(), "a");
+            assert_eq!(claim(&lake, &owner("a")).unwrap(), owner("a"));
             let day = lake.remedies("a").join("2026-11-18");
             durable::create_private_folder(&day).unwrap();
             for (name, bytes) in [("one.return", "1120\n"), ("one.sent", "")] {
                 fs::write(day.join(name), bytes).unwrap();
             }
             for _ in 0..2 {
-                rename(&lake, "a", "b").unwrap();
+                rename(&lake, "a", &owner("b")).unwrap();
             }
-            assert_eq!(of(&lake, "a").unwrap().as_deref(), Some("b"));
+            assert_eq!(of(&lake, "a").unwrap(), Some(owner("b")));
             let kept = lake.remedies("b").join("2026-11-18");
             assert_eq!(fs::read_to_string(kept.join("one.return")).unwrap(), "1120\n");
             assert!(kept.join("one.sent").exists());
         }
         let keys: Vec<_> = store.list("state/b.remedies").unwrap().into_iter().map(|object| object.key).collect();
         assert_eq!(keys, ["one.return", "one.sent"].map(|name| format!("state/b.remedies/2026-11-18/{name}")));
+    }
+
+    #[test]
+    fn a_mark_without_a_merchant_is_given_that_of_its_job_and_of_no_other() {
+        let (folder, store) = (tempfile::tempdir().unwrap(), in_memory());
+        let work = tempfile::tempdir().unwrap();
+        for lake in [lake(&folder), bucket(&store, &work)] {
+            assert!(place_new(&lake, &Owner::of_job("a")).unwrap());
+            assert_eq!(claim(&lake, &owner("b")).unwrap(), Owner::of_job("a"));
+            assert_eq!(claim(&lake, &owner("a")).unwrap(), owner("a"));
+            let other = Owner { merchant: Some("1900000109".to_owned()), ..owner("a") };
+            assert_eq!(claim(&lake, &other).unwrap(), owner("a"), "another merchant changes nothing");
+            assert_eq!(of(&lake, "a").unwrap(), Some(owner("a")));
+        }
     }
 
     #[test]

@@ -139,7 +139,7 @@ fn check_books(job: &Job, today: NaiveDate) -> Vec<Finding> {
         Ok(reading) => reading,
         Err(failure) => return vec![Finding::failed("lake", &failure)],
     };
-    let of_another = refuse_foreign(job, &lake.lake).err().map(|failure| Finding::failed("`job.name`", &failure));
+    let of_another = refuse_foreign(job, &lake.lake).err().map(|failure| Finding::failed("`job.lake`", &failure));
     let other_key = refuse_other_key(job, &lake.lake, today, &pseudonyms(job)).err();
     let other_key = other_key.map(|failure| Finding::failed("`job.pii`", &failure));
     of_another.into_iter().chain(other_key).collect()

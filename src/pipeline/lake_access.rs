@@ -7,7 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 
 use super::failure::{disk, store_failed, temporary};
-use super::ownership::{refuse_foreign, refuse_foreign_bucket, settle};
+use super::ownership::{owner_of, refuse_foreign, refuse_foreign_bucket, settle};
 use super::setup::{complete_publication, prepare};
 use crate::clock::World;
 use crate::dataset::bucket::{Bucket, Scope};
@@ -82,12 +82,12 @@ impl LockedLake {
         let store = self.mirror.as_ref().map(|mirror| mirror.store());
         let lease = store.map(|store| take_lease(store, former, &lock, run)).transpose()?;
         let owner = owner::of(&self.lake, &job.name).map_err(|error| disk(&error, "cannot see whose the lake is"))?;
-        if owner.as_deref() != Some(former) {
+        if owner.is_none_or(|owner| owner.job != former) {
             // Meanwhile another job has taken it over.
             return Ok(());
         }
         complete_publication(&self.lake, former)?;
-        owner::rename(&self.lake, former, &job.name).map_err(|error| disk(&error, "cannot take the lake over"))?;
+        owner::rename(&self.lake, former, &owner_of(job)).map_err(|error| disk(&error, "cannot take the lake over"))?;
         drop((lease, lock));
         tracing::info!("the lake of `{former}` is that of `{}` now; `job.formerly` is no longer needed", job.name);
         Ok(())

@@ -1,5 +1,5 @@
-//! Two jobs of different names on one lake: the paths of a lake name no job, so the second would take journal and books of the
-//! first for its own.
+//! Two jobs of different names, or of different merchants, on one lake: the paths of a lake name neither, so the second would
+//! take journal and books of the first for its own.
 
 use std::collections::BTreeMap;
 
@@ -62,6 +62,31 @@ fn a_job_of_another_name_is_refused_before_it_touches_the_lake_and_may_read_it()
         assert_eq!(ending.code, 0, "{reader}: {}", ending.stderr);
     }
     assert!(lake(&shop) == before, "nothing is written");
+}
+
+#[test]
+fn a_job_of_the_same_name_and_another_merchant_is_refused_until_the_mark_names_it() {
+    let (shop, wechat) = first_night(7);
+    let (before, asked) = (lake(&shop), wechat.counts().total);
+    let job = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    let mchid = job.lines().find_map(|line| line.strip_prefix("mchid = ")).unwrap().to_owned();
+    shop.edit("job.toml", |text| text.replace(&format!("mchid = {mchid}"), "mchid = \"1900000109\""));
+    let whose = format!("belongs to merchant `{}`, and `pay_v3.mchid` is `1900000109`", mchid.trim_matches('"'));
+    let told = |ending: &Ending| {
+        let said = format!("{}{}", ending.stdout, ending.stderr);
+        assert!(said.contains(&whose) && said.contains("`state/owner.json`"), "{said}");
+    };
+    let ending = shop.run(&wechat, &NEXT);
+    assert_eq!(ending.code, 2, "{}", ending.stderr);
+    told(&ending);
+    assert_eq!(wechat.counts().total, asked, "nobody is asked");
+    told(&shop.program(&["check", "job.toml", "--base-url", &wechat.running().base_url()]));
+    assert!(lake(&shop) == before, "nothing is written");
+    let mark = shop.lake().join("state/owner.json");
+    let renumbered = std::fs::read_to_string(&mark).unwrap().replace(mchid.trim_matches('"'), "1900000109");
+    std::fs::write(&mark, renumbered).unwrap();
+    let ending = shop.run(&wechat, &[NIGHT[0], NIGHT[1], "--replay"]);
+    assert!(!ending.stderr.contains("belongs to merchant"), "{}", ending.stderr);
 }
 
 #[test]
