@@ -215,7 +215,8 @@ PM = {
     "PM03": "select b.transaction_id from payments_h b, p where trade_state = 'SUCCESS' and b.trade_time::date >= p.first_day "
     "and not exists (select 1 from payments_h r where r.transaction_id = b.transaction_id and r.trade_state = 'REVOKED') "
     "and not exists (select 1 from o where o.transaction_id = b.transaction_id or o.out_trade_no = b.out_trade_no)",
-    "PM04": "select out_trade_no from o, p where coalesce(refund, 0) <> bill_refund and paid_at::date >= p.first_day",
+    "PM04": "select out_trade_no from o, p where coalesce(refund, 0) <> bill_refund and coalesce(paid_at, "
+    "(select min(b.trade_time) from payments_h b where b.out_trade_no = o.out_trade_no))::date >= p.first_day",
 }
 
 SU = {
@@ -242,7 +243,8 @@ SU = {
     "SU10": "select out_subsidy_no from receipt r where status = 'FAIL' and not exists (select 1 from receipt l "
     "where (l.live or l.status = 'FULL_RETURN') and l.stock_id = r.stock_id and l.coupon_code = r.coupon_code and l.create_time > r.create_time)",
     "SU11": "select out_subsidy_no from ledger_line where coalesce(subsidy_return_receipt_id, '') = '' "
-    "and out_subsidy_no not in (select out_subsidy_no from receipt)",
+    "and not exists (select 1 from receipt r where r.out_subsidy_no = ledger_line.out_subsidy_no "
+    "and r.stock_id = ledger_line.stock_id and r.coupon_code = ledger_line.coupon_code)",
     "SU12": "select out_subsidy_no from receipt where out_subsidy_no not in (select out_subsidy_no from ledger_line)",
     "SU13": "select r.out_subsidy_no from receipt r join c using (stock_id, coupon_code) "
     "where r.live and r.amount_fen > coalesce(c.discount, c.expected)",
