@@ -7,7 +7,7 @@
 -- inputs: subsidy_orders, subsidy_payments
 -- action: Send the order again under the same out_subsidy_no (it is idempotent), or correct the ledger.
 -- 处理: 用同一 out_subsidy_no 重新提交（幂等），或更正台账。
--- row: a payment line of the merchant's subsidy ledger in the look-back whose out_subsidy_no no receipt has
+-- row: a payment line of the merchant's subsidy ledger in the look-back whose out_subsidy_no no receipt of its coupon has
 -- why: ordered on {day} with {fen} fen, no receipt of the coupon has this number; its receipt without a line of the ledger: {near}
 -- 原因: {day} 发起补差 {fen} 分，该券没有此单号的补差回执；该券台账中没有的补差回执：{near}
 SELECT s.out_subsidy_no AS out_subsidy_no,
@@ -32,7 +32,8 @@ FROM (SELECT out_subsidy_no,
       FROM subsidy_orders_history
       WHERE subsidy_return_receipt_id = ''
       GROUP BY out_subsidy_no) s
-LEFT JOIN (SELECT out_subsidy_no, 1 AS is_known FROM subsidy_payments) r ON r.out_subsidy_no = s.out_subsidy_no
+LEFT JOIN (SELECT out_subsidy_no, stock_id, coupon_code, 1 AS is_known FROM subsidy_payments) r
+  ON r.out_subsidy_no = s.out_subsidy_no AND r.stock_id = s.stock_id AND r.coupon_code = s.coupon_code
 LEFT JOIN (SELECT q.stock_id AS stock_id, q.coupon_code AS coupon_code, MIN(q.out_subsidy_no) AS out_subsidy_no
            FROM subsidy_payments q
            LEFT JOIN (SELECT DISTINCT out_subsidy_no, 1 AS is_known FROM subsidy_orders_history) h

@@ -88,6 +88,8 @@ pub struct Facts {
     /// By transaction and refund id.
     refunds: BTreeMap<String, BTreeMap<String, RefundSeen>>,
     orders: BTreeMap<String, SubsidyOrder>,
+    /// Coupons of the receipts that have the number of a break.
+    numbered: BTreeMap<String, CouponId>,
     /// Coupons by the number they were redeemed under, where that is the order number of a break.
     redeemed: BTreeMap<String, BTreeSet<CouponId>>,
 }
@@ -185,8 +187,11 @@ impl Facts {
     fn read_receipts(&mut self, path: &Path, wanted: &Wanted) -> Result<(), PartitionError> {
         for row in open_rows::<SubsidyPayment>(path)? {
             let row = row?;
+            let id = (row.stock_id.clone(), row.coupon_code.clone());
+            if wanted.subsidy_nos.contains(&row.out_subsidy_no) {
+                self.numbered.insert(row.out_subsidy_no.clone(), id.clone());
+            }
             if wanted.has(&row.stock_id, &row.coupon_code) {
-                let id = (row.stock_id.clone(), row.coupon_code.clone());
                 self.receipts.entry(id).or_default().push(row);
             }
         }
@@ -249,6 +254,12 @@ impl Facts {
     /// The subsidy payments of its coupon.
     pub(super) fn receipts(&self, it: &Break) -> &[SubsidyPayment] {
         id_of(it).and_then(|id| self.receipts.get(&id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The code of another coupon whose receipt has this number.
+    pub(super) fn paid_under(&self, out_subsidy_no: &str, it: &Break) -> Option<&str> {
+        let other = self.numbered.get(out_subsidy_no).filter(|other| Some(*other) != id_of(it).as_ref());
+        other.map(|(_, coupon_code)| coupon_code.as_str())
     }
 
     /// Its subsidy returns that did not fail.
@@ -327,6 +338,11 @@ impl Facts {
     pub(super) fn with_redeemed(mut self, number: &str, coupon_code: &str) -> Facts {
         let id = ("1288880000000001".to_owned(), coupon_code.to_owned());
         self.redeemed.entry(number.to_owned()).or_default().insert(id);
+        self
+    }
+
+    pub(super) fn with_number_of(mut self, out_subsidy_no: &str, stock_id: &str, coupon_code: &str) -> Facts {
+        self.numbered.insert(out_subsidy_no.to_owned(), (stock_id.to_owned(), coupon_code.to_owned()));
         self
     }
 

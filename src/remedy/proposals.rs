@@ -153,6 +153,9 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
             "{out_subsidy_no} belongs to another coupon in a later subsidy ledger: correct the ledger"
         ));
     }
+    if let Some(other) = facts.paid_under(&out_subsidy_no, it) {
+        return Err(format!("WeChat has a receipt {out_subsidy_no} of coupon {other}: correct the ledger"));
+    }
     Ok(vec![Operation::Pay(Payment {
         stock_id: line.stock_id.clone(),
         coupon_code: line.coupon_code.clone(),

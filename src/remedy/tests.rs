@@ -248,6 +248,8 @@ fn a_line_of_the_merchants_ledger_is_sent_again_under_its_own_number() {
     let other = SubsidyOrder { coupon_code: "C2".into(), ..line_of_ledger("L1") };
     let refused = proposed(&facts().with_order(other), &it).unwrap_err();
     assert!(refused.contains("L1 belongs to another coupon"), "of C2 nobody knows whether it was paid: {refused}");
+    let of_another = facts().with_order(line_of_ledger("L1")).with_number_of("L1", "S1", "C2");
+    assert_eq!(proposed(&of_another, &it).unwrap_err(), "WeChat has a receipt L1 of coupon C2: correct the ledger");
 }
 
 #[test]
