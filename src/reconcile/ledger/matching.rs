@@ -71,14 +71,18 @@ pub(super) fn find_order<'a>(
     use_request_pattern: Option<&Regex>,
 ) -> io::Result<Match<'a>> {
     let [association, use_request] = blocks;
-    if let Some(claimed) = by_claim(claims) {
+    let number = || trace.use_request_no.and_then(|number| order_number_in(number, use_request_pattern));
+    let names = |claim: &Claim<'_>| {
+        let own = Some(claim.order.out_trade_no);
+        (trace.associate_out_trade_no == own, number() == own)
+    };
+    if let Some(claimed) = by_claim(claims, names) {
         return Ok(claimed);
     }
     if let Some(found) = by_number(Pass::Association, trace.associate_out_trade_no, orders, association)? {
         return Ok(found);
     }
-    let number = trace.use_request_no.and_then(|number| order_number_in(number, use_request_pattern));
-    Ok(by_number(Pass::UseRequest, number, orders, use_request)?.unwrap_or(Match::Nothing))
+    Ok(by_number(Pass::UseRequest, number(), orders, use_request)?.unwrap_or(Match::Nothing))
 }
 
 /// The number of paid orders that claim the coupon, live or not.
@@ -94,7 +98,9 @@ fn count<T>(claims: impl Iterator<Item = T>) -> i64 {
     claims.fold(0, |count, _| count + 1)
 }
 
-fn by_claim<'a>(claims: &[Claim<'a>]) -> Option<Match<'a>> {
+/// Of claims whose orders are all refunded that one counts which the coupon `names` by association, else by use request;
+/// else the one paid last.
+fn by_claim<'a>(claims: &[Claim<'a>], names: impl Fn(&Claim<'a>) -> (bool, bool)) -> Option<Match<'a>> {
     let live = || paid(claims).filter(|claim| claim.order.is_live);
     let found = |claim_count, claim: &Claim<'a>| Match::Found {
         pass: Pass::Claim,
@@ -104,7 +110,8 @@ fn by_claim<'a>(claims: &[Claim<'a>]) -> Option<Match<'a>> {
     };
     match count(live()) {
         0 => {
-            paid(claims).max_by_key(|claim| (claim.order.paid_at, claim.order.out_trade_no)).map(|last| found(0, last))
+            let rank = |claim: &&Claim<'a>| (names(claim), claim.order.paid_at, claim.order.out_trade_no);
+            paid(claims).max_by_key(rank).map(|claim| found(0, claim))
         }
         1 => live().next().map(|one| found(1, one)),
         claim_count => Some(Match::Ambiguous { claim_count }),
@@ -196,6 +203,18 @@ mod tests {
         let all = [refunded[0], refunded[1], live];
         assert_eq!(found(&all, Trace::default(), &[]), hit("claim", 1, "C", Some(3)));
         assert_eq!(found(&refunded, Trace::default(), &[]), hit("claim", 0, "B", Some(2)));
+    }
+
+    #[test]
+    fn of_refunded_claims_the_one_counts_that_the_coupon_names_and_its_association_before_its_use() {
+        let refunded =
+            ["A", "B", "C"].map(|number| claim(order(number, Some(i64::from(number.as_bytes()[0])), false), 1));
+        let find = |associate_out_trade_no, use_request_no| {
+            found(&refunded, Trace { associate_out_trade_no, use_request_no }, &[]).2
+        };
+        assert_eq!(find(Some("A"), Some("B")), "A");
+        assert_eq!(find(None, Some("B")), "B");
+        assert_eq!(find(Some("elsewhere"), None), "C");
     }
 
     #[test]

@@ -1,4 +1,4 @@
--- The order that claims a coupon: the live one, else the one paid last. live_claim_count tells how many
+-- The order that claims a coupon: the live one, else the one paid last (but see `named_claims`). live_claim_count tells how many
 -- live orders name the coupon: with two the claim is ambiguous. Paid orders only, paid_claim_count of them.
 SELECT stock_id AS stock_id,
        coupon_code AS coupon_code,

@@ -53,13 +53,14 @@ const VIEWS: &[View] = &[
     view!("known_coupons", "08_known_coupons.sql", false),
     view!("coupon_sides", "09_coupon_sides.sql", true),
     view!("order_hits", "10_order_hits.sql", true),
-    view!("plain_lines", "11_plain_lines.sql", false),
-    view!("refund_news", "12_refund_news.sql", true),
-    view!("order_sides", "13_order_sides.sql", false),
-    view!("held_orders", "14_held_orders.sql", false),
-    view!("use_delays", "15_use_delays.sql", false),
-    view!("coupon_ledger", "16_coupon_ledger.sql", true),
-    view!("footing", "17_footing.sql", false),
+    view!("named_claims", "11_named_claims.sql", true),
+    view!("plain_lines", "12_plain_lines.sql", false),
+    view!("refund_news", "13_refund_news.sql", true),
+    view!("order_sides", "14_order_sides.sql", false),
+    view!("held_orders", "15_held_orders.sql", false),
+    view!("use_delays", "16_use_delays.sql", false),
+    view!("coupon_ledger", "17_coupon_ledger.sql", true),
+    view!("footing", "18_footing.sql", false),
 ];
 
 /// Every view, each after those it reads.

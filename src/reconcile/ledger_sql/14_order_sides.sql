@@ -1,5 +1,5 @@
 -- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are
--- ambiguous and have none. Where nothing hits, or a refunded order does, or one that does not name a coupon which
+-- ambiguous and have none; of several claims that are all refunded the one counts that the coupon names. Where nothing hits, or a refunded order does, or one that does not name a coupon which
 -- was claimed and not returned since, the live order that left the look-back stays as it was known; and so does an
 -- ambiguity when claims have left. The lines of an order leave
 -- one by one: a claim of an order older than the look-back has left once its own line has, whatever other
@@ -20,13 +20,13 @@ SELECT m.*,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_fully_refunded
             ELSE o.is_fully_refunded END AS is_shown_refunded,
        CASE WHEN m.found_by = 'carried' THEN m.previous_goods_fen
-            WHEN m.found_by = 'claim' THEN m.claim_goods_fen
+            WHEN m.found_by = 'claim' THEN COALESCE(m.named_goods_fen, m.claim_goods_fen)
             ELSE l.goods_fen END AS goods_fen,
        CASE WHEN m.found_by = 'carried' THEN m.previous_discount_fen
-            WHEN m.found_by = 'claim' THEN m.claim_discount_fen
+            WHEN m.found_by = 'claim' THEN COALESCE(m.named_discount_fen, m.claim_discount_fen)
             ELSE l.discount_fen END AS discount_fen,
        CASE WHEN m.found_by = 'carried' THEN m.previous_paid_fen
-            WHEN m.found_by = 'claim' THEN m.claim_paid_fen
+            WHEN m.found_by = 'claim' THEN COALESCE(m.named_paid_fen, m.claim_paid_fen)
             ELSE l.paid_fen END AS paid_fen,
        CASE WHEN m.found_by = 'carried' THEN m.previous_order_refund_fen ELSE o.refund_fen END AS order_refund_fen,
        CASE WHEN m.found_by = 'carried' THEN m.previous_bill_paid_fen
@@ -52,6 +52,9 @@ FROM (SELECT f.*,
                   ELSE f.hit
              END AS found_by
       FROM (SELECT c.*,
+                   n.goods_fen AS named_goods_fen,
+                   n.discount_fen AS named_discount_fen,
+                   n.paid_fen AS named_paid_fen,
                    CASE WHEN c.claim_out_trade_no IS NOT NULL THEN 'claim'
                         WHEN h.association_out_trade_no IS NOT NULL THEN 'association'
                         WHEN h.use_request_out_trade_no IS NOT NULL THEN 'use_request'
@@ -61,7 +64,8 @@ FROM (SELECT f.*,
                         ELSE h.use_request_live_count
                    END AS hit_live_count,
                    CASE WHEN COALESCE(c.live_claim_count, 0) < 2
-                        THEN COALESCE(c.claim_out_trade_no, h.association_out_trade_no, h.use_request_out_trade_no)
+                        THEN COALESCE(n.out_trade_no, c.claim_out_trade_no, h.association_out_trade_no,
+                                      h.use_request_out_trade_no)
                    END AS found_out_trade_no,
                    c.previous_out_trade_no IS NOT NULL AND COALESCE(h.is_previous_there, 0) = 0 AS has_previous_left,
                    COALESCE(c.previous_match_pass = 'claim'
@@ -72,6 +76,7 @@ FROM (SELECT f.*,
                             FALSE) AS has_claim_left
             FROM coupon_sides c
             CROSS JOIN params q
+            LEFT JOIN named_claims n ON n.stock_id = c.stock_id AND n.coupon_code = c.coupon_code
             LEFT JOIN order_hits h ON h.stock_id = c.stock_id AND h.coupon_code = c.coupon_code) f) m
 LEFT JOIN order_totals o ON o.out_trade_no = m.found_out_trade_no
 LEFT JOIN plain_lines l ON l.out_trade_no = m.found_out_trade_no
