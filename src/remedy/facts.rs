@@ -32,6 +32,8 @@ row_type! {
         transaction_id: maybe_text,
         order_paid_at: maybe_instant,
         order_fully_refunded: maybe_flag,
+        discount_fen: maybe_fen,
+        expected_discount_fen: maybe_fen,
         subsidy_expected_fen: maybe_fen,
         verified_date: maybe_date,
         use_request_no: maybe_text,
@@ -74,6 +76,8 @@ pub(super) struct Coupon {
     pub(super) transaction_id: Option<String>,
     pub(super) order_paid_at: Option<DateTime<Utc>>,
     pub(super) is_order_fully_refunded: bool,
+    /// What it took off: by its order, else by its stock.
+    pub(super) discount: Option<Fen>,
     pub(super) subsidy_expected: Option<Fen>,
     /// The night in which its wallet was last requested.
     pub(super) verified_date: Option<NaiveDate>,
@@ -235,8 +239,12 @@ impl Facts {
     }
 
     /// The coupon of a break.
-    pub(super) fn coupon(&self, it: &Break) -> Option<&Coupon> {
-        self.coupons.get(&id_of(it)?)
+    ///
+    /// # Errors
+    /// The ledger of the day has none.
+    pub(super) fn coupon(&self, it: &Break) -> Result<&Coupon, String> {
+        let coupon = id_of(it).and_then(|id| self.coupons.get(&id));
+        coupon.ok_or_else(|| "the ledger of the day does not know the coupon".to_owned())
     }
 
     /// The code of another coupon that was redeemed under a number.
@@ -311,6 +319,7 @@ impl Coupon {
             transaction_id: text(row.transaction_id),
             order_paid_at: instant(row.order_paid_at),
             is_order_fully_refunded: row.order_fully_refunded.unwrap_or(false),
+            discount: row.discount_fen.or(row.expected_discount_fen),
             subsidy_expected: row.subsidy_expected_fen,
             verified_date: row.verified_date.and_then(NaiveDate::from_epoch_days),
         }
@@ -395,6 +404,8 @@ mod tests {
             transaction_id: None,
             order_paid_at: None,
             order_fully_refunded: None,
+            discount_fen: None,
+            expected_discount_fen: None,
             subsidy_expected_fen: None,
             verified_date: None,
             use_request_no,
@@ -496,7 +507,7 @@ mod tests {
         };
         let mut facts = Facts::of_coupon(&it, Coupon::default());
         facts.read_wallets(&lake.partition(UserCoupon::DATASET, day(20))).unwrap();
-        let returned_at = facts.coupon(&it).and_then(|coupon| coupon.returned_at);
+        let returned_at = facts.coupon(&it).unwrap().returned_at;
         assert_eq!(returned_at.map(|it| it.to_rfc3339()).as_deref(), Some("2026-11-20T17:00:00+00:00"));
     }
 }

@@ -8,6 +8,7 @@ mod error;
 mod facts;
 mod open_breaks;
 mod operation;
+mod payment;
 mod performance;
 mod plan;
 mod proposals;

@@ -5,16 +5,16 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::facts::{Coupon, Facts};
 use super::operation::Operation;
+use super::payment::{agreed, status_of, unpaid};
 use crate::clock::{beijing, end_of};
 use crate::job::Job;
 use crate::money::Fen;
 use crate::record::receipt_status::{self, is_live, is_paid};
-use crate::record::{Break, SubsidyPayment, coupon_state, stock_type};
+use crate::record::{Break, SubsidyPayment, coupon_state};
 use crate::sha256::sha256_of;
 use crate::wechat::endpoint::Endpoint;
 use crate::wechat::endpoint::{COUPON_RETURN, SUBSIDY_PAY, SUBSIDY_RETURN};
 use crate::wechat::pay_v3::busifavor::coupons::{CouponReturn, Redemption};
-use crate::wechat::pay_v3::busifavor::plain_status;
 use crate::wechat::pay_v3::busifavor::subsidy::{Payment, PaymentReturn};
 
 /// The calls for a break, or why there is none.
@@ -46,7 +46,7 @@ pub(super) fn has_remedy(rule_id: &str) -> bool {
 
 /// AO03: the coupon was never redeemed. It is redeemed at the time the order was paid, under the order's number.
 fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
-    let coupon = in_ledger(facts, it)?;
+    let coupon = facts.coupon(it)?;
     let wallets = job.wallets.as_ref().ok_or("the job has no `[wallets]`, whose appid the call needs")?;
     if job.rules.use_request_pattern.is_some() {
         return Err(
@@ -85,7 +85,7 @@ fn redeem(job: &Job, facts: &Facts, it: &Break) -> Proposal {
 /// AO14: the number depends on the use that is taken back, since a coupon may be used and returned again. A return gives it
 /// back for the rest of its validity, and one that has expired is not to be returned (reference v3 §2.14).
 fn return_coupon(_: &Job, facts: &Facts, it: &Break) -> Proposal {
-    let coupon = in_ledger(facts, it)?;
+    let coupon = facts.coupon(it)?;
     if coupon.state.as_deref() != Some(coupon_state::USED) {
         let state = coupon.state.as_deref().unwrap_or("unknown");
         return Err(format!("only a USED coupon can be returned, this one is {state}"));
@@ -109,7 +109,7 @@ fn pay_programme(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let programme = job.subsidy_programs.iter().find(|programme| programme.stock_id == stock_id);
     let programme = programme.ok_or_else(|| format!("the job no longer has a programme for stock {stock_id}"))?;
     let transaction_id = given(&coupon.transaction_id, "transaction")?;
-    Ok(vec![Operation::Pay(Payment {
+    let payment = Payment {
         coupon_code: given(&it.coupon_code, "code")?,
         payer_merchant: programme.payer_merchant.clone(),
         payee_merchant: programme.payee_merchant.clone(),
@@ -118,11 +118,12 @@ fn pay_programme(job: &Job, facts: &Facts, it: &Break) -> Proposal {
         out_subsidy_no: number(&SUBSIDY_PAY, it, &transaction_id),
         transaction_id,
         stock_id,
-    })])
+    };
+    pay(job, coupon, payment)
 }
 
 /// SU10: the same payment under a new number derived from the failed one.
-fn pay_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
+fn pay_again(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let failed = given(&it.out_subsidy_no, "out_subsidy_no")?;
     let receipt = facts.receipts(it).iter().max_by_key(|receipt| (receipt.create_time, &receipt.out_subsidy_no));
@@ -130,7 +131,7 @@ fn pay_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     if receipt.out_subsidy_no != failed {
         return Err("a later payment of the coupon failed too: its break has the call".to_owned());
     }
-    Ok(vec![Operation::Pay(Payment {
+    let payment = Payment {
         stock_id: receipt.stock_id.clone(),
         coupon_code: receipt.coupon_code.clone(),
         transaction_id: given(&receipt.transaction_id, "transaction")?,
@@ -139,11 +140,12 @@ fn pay_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
         amount: receipt.amount_fen,
         description: receipt.description.clone().unwrap_or_else(|| description(coupon)),
         out_subsidy_no: number(&SUBSIDY_PAY, it, &failed),
-    })])
+    };
+    pay(job, coupon, payment)
 }
 
 /// SU11: the line of the merchant's ledger, under its own number.
-fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
+fn send_again(job: &Job, facts: &Facts, it: &Break) -> Proposal {
     let coupon = unpaid(facts, it)?;
     let out_subsidy_no = given(&it.out_subsidy_no, "out_subsidy_no")?;
     let line = facts.order(&out_subsidy_no).ok_or("its line of the subsidy ledger left the look-back")?;
@@ -156,7 +158,7 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
     if let Some(other) = facts.paid_under(&out_subsidy_no, it) {
         return Err(format!("WeChat has a receipt {out_subsidy_no} of coupon {other}: correct the ledger"));
     }
-    Ok(vec![Operation::Pay(Payment {
+    let payment = Payment {
         stock_id: line.stock_id.clone(),
         coupon_code: line.coupon_code.clone(),
         transaction_id: given(&line.transaction_id, "transaction")?,
@@ -165,12 +167,17 @@ fn send_again(_: &Job, facts: &Facts, it: &Break) -> Proposal {
         amount: line.amount_fen,
         description: description(coupon),
         out_subsidy_no,
-    })])
+    };
+    pay(job, coupon, payment)
+}
+
+fn pay(job: &Job, coupon: &Coupon, payment: Payment) -> Proposal {
+    agreed(job, coupon, payment).map(|payment| vec![Operation::Pay(payment)])
 }
 
 /// SU07: the rest of each receipt, for the last refund of its order.
 fn return_subsidy(_: &Job, facts: &Facts, it: &Break) -> Proposal {
-    let coupon = in_ledger(facts, it)?;
+    let coupon = facts.coupon(it)?;
     let is_kept = |status: &str| is_paid(status) && is_live(status);
     let kept = facts.receipts(it).iter().filter(|receipt| status_of(receipt).is_some_and(is_kept));
     let returned = Returned::of(facts, it)?;
@@ -251,34 +258,6 @@ impl<'f> Returned<'f> {
         let mine = self.by_receipt.iter().filter(|(id, _)| receipt.subsidy_receipt_id.as_deref() == Some(*id));
         mine.map(|(_, amount)| *amount).sum::<Fen>() + self.unnamed
     }
-}
-
-fn status_of(receipt: &SubsidyPayment) -> Option<&str> {
-    receipt.status.as_deref().map(plain_status)
-}
-
-fn in_ledger<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
-    facts.coupon(it).ok_or_else(|| "the ledger of the day does not know the coupon".to_owned())
-}
-
-/// A coupon for which a subsidy can be paid (reference v3 §2.18), and none was paid or is pending.
-fn unpaid<'f>(facts: &'f Facts, it: &Break) -> Result<&'f Coupon, String> {
-    let coupon = in_ledger(facts, it)?;
-    let state = coupon.state.as_deref().unwrap_or("unknown");
-    let in_the_way = facts.receipts(it).iter().find(|receipt| status_of(receipt) != Some(receipt_status::FAIL));
-    if state != coupon_state::USED {
-        return Err(format!("a subsidy is paid for a USED coupon, this one is {state}"));
-    }
-    if coupon.stock_type.as_deref() == Some(stock_type::EXCHANGE) {
-        return Err("WeChat pays no subsidy for EXCHANGE stocks".to_owned());
-    }
-    if coupon.is_order_fully_refunded {
-        return Err("its order was fully refunded".to_owned());
-    }
-    if let Some(receipt) = in_the_way {
-        return Err(format!("receipt {} of the coupon did not fail", receipt.out_subsidy_no));
-    }
-    Ok(coupon)
 }
 
 fn given(text: &Option<String>, what: &str) -> Result<String, String> {

@@ -61,6 +61,7 @@ fn coupon(state: &str) -> Coupon {
         transaction_id: Some(TRANSACTION.into()),
         order_paid_at: Some(at(4)),
         is_order_fully_refunded: false,
+        discount: Some(Fen(500)),
         subsidy_expected: Some(Fen(100)),
         verified_date: Some(date()),
     }
@@ -253,6 +254,40 @@ fn a_line_of_the_merchants_ledger_is_sent_again_under_its_own_number() {
 }
 
 #[test]
+fn no_payment_is_proposed_that_a_rule_would_find_fault_with_the_night_after() {
+    let it = break_of("SU10", Some("S1"));
+    let of = |change: fn(&mut SubsidyPayment, &mut Coupon)| {
+        let (mut failed, mut coupon) = (receipt("S1", "FAIL", 1), coupon("USED"));
+        change(&mut failed, &mut coupon);
+        proposed(&Facts::of_coupon(&it, coupon).with_receipts(&it, vec![failed]), &it)
+    };
+    assert!(of(|_, _| ()).is_ok());
+    let why = |change| of(change).unwrap_err();
+    assert_eq!(
+        why(|it, _| it.transaction_id = Some("4200009".into())),
+        format!("it would name transaction 4200009, and the order of the coupon has {TRANSACTION}")
+    );
+    assert!(of(|_, coupon| coupon.transaction_id = None).is_ok(), "there is nothing to compare with");
+    let foreign = "1900000001 would pay 1900000009, which no programme of stock 1288880000000001 says";
+    assert_eq!(why(|it, _| it.payee_merchant = Some("1900000009".into())), foreign);
+    assert!(why(|it, _| it.payer_merchant = Some("1900000009".into())).starts_with("1900000009 would pay"));
+    let more = "1.01 yuan would be paid, which is more than the 1.00 that the programme owes";
+    assert_eq!(why(|it, _| it.amount_fen = Fen(101)), more);
+    assert!(of(|it, _| it.amount_fen = Fen(99)).is_ok(), "the rest can be paid later");
+    let more = "1.00 yuan would be paid, which is more than the 0.80 that the coupon took off";
+    assert_eq!(why(|_, coupon| coupon.discount = Some(Fen(80))), more);
+    assert!(of(|_, coupon| (coupon.discount, coupon.subsidy_expected) = (None, None)).is_ok());
+}
+
+#[test]
+fn what_a_programme_owes_beyond_the_discount_is_not_paid() {
+    let it = break_of("SU01", None);
+    let facts = Facts::of_coupon(&it, Coupon { discount: Some(Fen(99)), ..coupon("USED") });
+    let refused = proposed(&facts, &it).unwrap_err();
+    assert_eq!(refused, "1.00 yuan would be paid, which is more than the 0.99 that the coupon took off");
+}
+
+#[test]
 fn of_every_receipt_the_part_that_is_left_is_returned_for_the_refund() {
     let it = break_of("SU07", None);
     let facts = |returns: Vec<SubsidyReturn>| {
@@ -353,7 +388,8 @@ fn plan_for(breaks: &[Break], facts: &Facts, rules: &[&str]) -> Plan {
 fn an_amount_that_wechat_does_not_take_is_no_call_of_a_plan() {
     let it = break_of("SU11", Some("L1"));
     let line = SubsidyOrder { amount_fen: Fen(500_001), ..line_of_ledger("L1") };
-    let facts = Facts::of_coupon(&it, coupon("USED")).with_order(line);
+    let unbounded = Coupon { discount: None, subsidy_expected: None, ..coupon("USED") };
+    let facts = Facts::of_coupon(&it, unbounded).with_order(line);
     let plan = plan_for(&[it], &facts, &[]);
     assert_eq!(plan.calls, []);
     assert_eq!(plan.impossible[0].reason, "an amount of 5000.01 yuan: WeChat takes 0.01 to 5000.00");
@@ -403,7 +439,8 @@ fn plans_of_single_rules_do_not_pay_for_one_coupon_under_two_numbers() {
 fn an_amount_that_wechat_does_not_take_is_told_and_does_not_spoil_the_plan() {
     let it = break_of("SU01", None);
     for amount in [Fen(500_001), Fen(0), Fen(-1)] {
-        let facts = Facts::of_coupon(&it, Coupon { subsidy_expected: Some(amount), ..coupon("USED") });
+        let owed = Coupon { discount: None, subsidy_expected: Some(amount), ..coupon("USED") };
+        let facts = Facts::of_coupon(&it, owed);
         let plan = plan_for(std::slice::from_ref(&it), &facts, &[]);
         assert_eq!((plan.calls.len(), plan.impossible.len()), (0, 1), "{amount}");
         assert!(plan.impossible[0].reason.contains("WeChat takes 0.01 to 5000.00"), "{}", plan.impossible[0].reason);
