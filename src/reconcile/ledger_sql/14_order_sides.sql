@@ -1,11 +1,11 @@
--- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are
--- ambiguous and have none; of several claims that are all refunded the one counts that the coupon names. Where nothing hits, or a refunded order does, or one that does not name a coupon which
--- was claimed and not returned since, the live order that left the look-back stays as it was known; and so does an
--- ambiguity when claims have left. The lines of an order leave
--- one by one: a claim of an order older than the look-back has left once its own line has, whatever other
--- lines of the order are still there.
--- The payment leaves the look-back before the order does: what was paid stays so. Of refunds what the look-back
--- shows, or what was known (shown_…).
+-- The order of each coupon: by claim, association or use request, the first that hits. Two live claims are ambiguous and
+-- have none; of several claims that are all refunded the one counts that the coupon names.
+-- Where nothing hits, or a refunded order does, or one that does not name a coupon which was claimed and not returned
+-- since, the live order that left the look-back stays as it was known; so does an ambiguity when claims have left. The
+-- lines of an order leave one by one: a claim of an order older than the look-back has left once its own line has,
+-- whatever other lines of the order are still there.
+-- The payment leaves the look-back before the order does: what was paid stays so. Of refunds what the look-back shows, or
+-- what was known (shown_…).
 SELECT m.*,
        CASE WHEN m.found_by = 'carried' THEN m.previous_match_pass ELSE m.found_by END AS match_pass,
        CASE WHEN m.found_by = 'carried' THEN m.previous_claim_count
