@@ -220,6 +220,11 @@ bench-scale: bench-programs ## Nights of 1, 3, 10 and 30 million coupons, or MIL
 	python3 benches/suite/scale.py --millions $(or $(MILLIONS),1$(COMMA)3$(COMMA)10$(COMMA)30)
 	python3 benches/suite/tables.py
 
+bench-wallets: ## Memory while 10,000, 100,000 and a million wallets are asked; ASKED
+	cargo build --locked --release --bin coupon-recon
+	python3 benches/suite/wallets.py measure $(if $(ASKED),--wallets $(ASKED))
+	python3 benches/suite/tables.py
+
 bench-instructions: ## Instructions of the hot loops by callgrind: the same figure on any day (Debian's valgrind)
 	command -v valgrind >/dev/null || { apt-get update -qq && apt-get install -qq -y --no-install-recommends valgrind; }
 	python3 benches/suite/instructions.py

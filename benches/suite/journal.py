@@ -91,7 +91,7 @@ def weight(folder):
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
-def grow(shop, wallets):
+def grow(shop, wallets, coupons_a_wallet=COUPONS_A_WALLET):
     """Gives the merchant so many more wallets. Returns how much the night has to do."""
     world_path = shop / "world/world.json"
     world = json.loads(world_path.read_text())
@@ -102,7 +102,7 @@ def grow(shop, wallets):
     stocks[PLAIN_STOCK] = json.loads(json.dumps(stocks[PROGRAM_STOCK])) | {"stock_id": PLAIN_STOCK, "subsidy": False}
     for stock in (PLAIN_STOCK, PROGRAM_STOCK):
         stocks[stock]["stock_send_rule"] |= {"max_coupons": 100_000_000, "max_coupons_per_user": 100}
-        stocks[stock]["send_count_information"]["total_send_num"] += wallets * COUPONS_A_WALLET
+        stocks[stock]["send_count_information"]["total_send_num"] += wallets * coupons_a_wallet
     bill_path = shop / "world" / world["bills"][DATE]
     bill = Bill(bill_path)
     orders = (shop / f"orders/{DATE}.csv").open("a", newline="")
@@ -113,8 +113,8 @@ def grow(shop, wallets):
     for wallet in range(wallets):
         openid = f"oRYun8Zz{wallet:020}"
         roster.write(openid + "\n")
-        for place in range(COUPONS_A_WALLET):
-            number = wallet * COUPONS_A_WALLET + place
+        for place in range(coupons_a_wallet):
+            number = wallet * coupons_a_wallet + place
             is_used = number % 5 < 3
             has_subsidy = number % 60 == 0
             stock = PROGRAM_STOCK if has_subsidy else PLAIN_STOCK

@@ -7,6 +7,10 @@ from measure import ROOT, load
 RESULTS = ROOT / "benches/RESULTS.md"
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 NOT_REACHED, REACHED = "not reached", "reached"
+# The bound that the issue of these targets gives for memory elsewhere: a quarter more.
+FLAT = 1.25
+# Wallets are still being asked, and nearly all of them were.
+NEAR_END = 0.95
 
 
 def write():
@@ -201,6 +205,39 @@ def extraction():
     )
 
 
+def wallets():
+    told = load("wallets")
+    if not told:
+        return None
+    rows = [
+        [
+            f"{it['wallets']:,}", it["commit"], f"{it['requests']:,}", f"{it['wall_s']:.0f}",
+            *(f"{resident(it, part):.0f} MB" for part in (0.25, 0.5, NEAR_END)), f"{it['peak_mb']:.0f} MB",
+        ]
+        for it in told["points"]
+    ]  # fmt: skip
+    least, most = (pick(told["points"], key=lambda it: it["wallets"]) for pick in (min, max))
+    asking = [resident(it, NEAR_END) for it in (least, most)]
+    added = (asking[1] - asking[0]) * 2**20 / (most["wallets"] - least["wallets"])
+    is_flat = asking[1] <= FLAT * asking[0] and most["peak_mb"] <= FLAT * least["peak_mb"]
+    return "\n\n".join(
+        [
+            "## Memory while wallets are asked",
+            origin(told, "make bench-wallets"),
+            "A first night of a merchant with so many wallets of one coupon, each a page of its own, asked from the simulator. Only the stages up to `user_coupons`"
+            " run, so that the peak is theirs.",
+            table(["wallets", "commit", "requests", "wall s", "after a quarter", "a half", f"{NEAR_END:.0%}", "peak"], rows),
+            f"Target, memory flat from {least['wallets']:,} to {most['wallets']:,} wallets: {verdict(is_flat)} (taken as at most a quarter more). While it is asked a"
+            f" wallet adds {added:.0f} bytes.",
+        ]
+    )
+
+
+def resident(point, part):
+    """Of the resident memory in MB, what it was after a part of the time."""
+    return point["samples"][int(part * (len(point["samples"]) - 1))][1]
+
+
 def journal():
     told = load("journal")
     if not told:
@@ -299,6 +336,7 @@ SECTIONS = {
     "Compared with notebook libraries": libraries,
     "Files to Parquet": ingest,
     "Extraction": extraction,
+    "Memory while wallets are asked": wallets,
     "From the journal to the finance pack": journal,
     "Start-up and size": start,
     "Instructions of the hot loops": instructions,
