@@ -103,9 +103,9 @@ pub(super) fn amount(cell: &str, format: AmountFormat) -> Result<Fen, String> {
 /// The same in a file whose unit is fixed: whole fen.
 pub(super) fn whole_fen(cell: &str) -> Result<Fen, String> {
     let explain = || "amounts of this file are whole fen, digits only".to_owned();
-    // No job file says which thousands separator is used here.
+    // No job file says which thousands separator is used here, and `5.00` is five yuan, not five fen.
     let format = AmountFormat { unit: AmountUnit::Fen, thousands_separators: false };
-    if unguarded(cell).contains(',') { Err(explain()) } else { amount_or(cell, format, |_| explain()) }
+    if unguarded(cell).contains([',', '.']) { Err(explain()) } else { amount_or(cell, format, |_| explain()) }
 }
 
 fn amount_or(cell: &str, format: AmountFormat, explain: impl Fn(&str) -> String) -> Result<Fen, String> {

@@ -2,17 +2,20 @@
 //! Holds one batch of rows at a time. Never writes Parquet; `dataset` does.
 
 use std::fs::File;
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float32Type, Float64Type, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, Float32Type, Float64Type, Schema, TimeUnit, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::DateTime;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::basic::Compression;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::basic::{Compression, Type as PhysicalType};
+use parquet::errors::ParquetError;
 use parquet::file::metadata::RowGroupMetaData;
+use parquet::schema::types::Type;
 
 use super::error::ExportError;
 use super::found::{self, Found};
@@ -25,7 +28,7 @@ use super::sheet::{Sheet, header_text};
 pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
     let opened = || File::open(&found.path).map_err(|source| found::refused(&found.path, source));
     let file = Hashing::new(opened()?).finish(&found.name).map_err(|source| found::refused(&found.path, source))?;
-    let reader = ParquetRecordBatchReaderBuilder::try_new(opened()?).map_err(|error| unreadable(&file.name, &error))?;
+    let reader = reader(opened()?).map_err(|error| unreadable(&file.name, &error))?;
     let mut chunks = reader.metadata().row_groups().iter().flat_map(RowGroupMetaData::columns);
     chunks.try_for_each(|chunk| refuse_other_codec(&file.name, chunk.compression()))?;
     let header = reader.schema().fields().iter().map(|field| header_text(field.name()).to_owned()).collect();
@@ -36,6 +39,40 @@ pub(super) fn open(found: &Found) -> Result<Sheet, ExportError> {
         Err(error) => vec![Err(unreadable(&name, &error))],
     });
     Ok(Sheet::of_cells(file, header, Box::new(rows), 2))
+}
+
+/// A reader of a file, to which times of Spark are instants.
+fn reader(file: File) -> Result<ParquetRecordBatchReaderBuilder<File>, ParquetError> {
+    let as_written = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new())?;
+    let metadata = match is_of_spark(&as_written) {
+        true => {
+            let options = ArrowReaderOptions::new().with_schema(Arc::new(with_instants(&as_written)));
+            ArrowReaderMetadata::try_new(as_written.metadata().clone(), options)?
+        }
+        false => as_written,
+    };
+    Ok(ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata))
+}
+
+fn is_of_spark(metadata: &ArrowReaderMetadata) -> bool {
+    let notes = metadata.metadata().file_metadata().key_value_metadata();
+    notes.is_some_and(|notes| notes.iter().any(|note| note.key.starts_with("org.apache.spark.")))
+}
+
+/// The schema of a file of Spark. Unless it is told otherwise, Spark writes a TIMESTAMP as INT96: an instant, normalised
+/// to UTC, though this type cannot say so. Impala and others write a wall-clock time as the same type.
+fn with_instants(metadata: &ArrowReaderMetadata) -> Schema {
+    let stored = metadata.parquet_schema().root_schema().get_fields();
+    let instant = || DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+    let fields = metadata.schema().fields().iter().zip(stored).map(|(field, stored)| match is_int96(stored) {
+        true => Arc::new(Field::clone(field).with_data_type(instant())),
+        false => Arc::clone(field),
+    });
+    Schema::new(fields.collect::<Vec<_>>())
+}
+
+fn is_int96(stored: &Type) -> bool {
+    stored.is_primitive() && stored.get_physical_type() == PhysicalType::INT96
 }
 
 fn unreadable(name: &str, error: &dyn std::fmt::Display) -> ExportError {
@@ -61,26 +98,28 @@ fn rows(batch: &RecordBatch) -> Result<Vec<TypedRow>, ArrowError> {
 
 /// Every value of a column; null is the empty string.
 fn cells(column: &ArrayRef) -> Result<Vec<TypedCell>, ArrowError> {
-    if is_bytes(column.data_type()) {
-        let bytes = cast(column, &DataType::LargeBinary)?;
-        return Ok(bytes
-            .as_binary::<i64>()
-            .iter()
-            .map(|value| value.map_or_else(TypedCell::default, text_of))
-            .collect());
+    match column.data_type() {
+        DataType::Dictionary(_, values) => cells(&cast(column, values)?),
+        // Many writers do not mark a column of bytes as text; rendered as hexadecimal, its ids would be wrong.
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
+            let bytes = cast(column, &DataType::LargeBinary)?;
+            let values = bytes.as_binary::<i64>().iter();
+            Ok(values.map(|value| value.map_or_else(TypedCell::default, text_of)).collect())
+        }
+        kind => {
+            let lost = no_text(kind);
+            let typed = |text: String| TypedCell { lost: lost.filter(|_| !text.is_empty()), text };
+            Ok(texts(column)?.into_iter().map(typed).collect())
+        }
     }
-    let is_time = matches!(column.data_type(), DataType::Timestamp(..));
-    let typed = |text: String| TypedCell { lost: (is_time && !text.is_empty()).then_some(Lost::Time), text };
-    Ok(texts(column)?.into_iter().map(typed).collect())
 }
 
-/// Many writers do not mark a column of bytes as text; rendered as hexadecimal, its ids would be
-/// wrong.
-fn is_bytes(kind: &DataType) -> bool {
+/// Why values of a type are neither ids nor amounts.
+fn no_text(kind: &DataType) -> Option<Lost> {
     match kind {
-        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => true,
-        DataType::Dictionary(_, value) => is_bytes(value),
-        _ => false,
+        DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 => Some(Lost::Time),
+        kind if kind.is_nested() => Some(Lost::Nested),
+        _ => None,
     }
 }
 
@@ -129,10 +168,15 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{
-        BinaryArray, BinaryViewArray, Decimal128Array, DictionaryArray, Float64Array, Int64Array, LargeBinaryArray,
-        StringArray, TimestampMillisecondArray,
+        BinaryArray, BinaryViewArray, Date32Array, Decimal128Array, DictionaryArray, FixedSizeBinaryArray,
+        Float64Array, Int64Array, LargeBinaryArray, ListArray, StringArray, TimestampMillisecondArray,
     };
     use arrow::datatypes::Int32Type;
+    use parquet::data_type::{Int96, Int96Type};
+    use parquet::file::metadata::KeyValue;
+    use parquet::file::properties::WriterProperties;
+    use parquet::file::writer::SerializedFileWriter;
+    use parquet::schema::parser::parse_message_type;
 
     use super::*;
 
@@ -174,6 +218,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_stored_once_for_many_rows_reads_like_the_values_themselves() {
+        let keys = || vec![Some(0), Some(0), None].into();
+        let stored_once = |values: ArrayRef| typed(DictionaryArray::<Int32Type>::new(keys(), values));
+        let midnight = TimestampMillisecondArray::from(vec![1_794_960_000_000]).with_timezone("Asia/Shanghai");
+        let cells = stored_once(Arc::new(midnight));
+        let texts: Vec<_> = cells.iter().map(|cell| cell.text.as_str()).collect();
+        assert_eq!(texts, ["2026-11-18 08:00:00", "2026-11-18 08:00:00", ""]);
+        assert_eq!(cells.iter().map(|cell| cell.lost).collect::<Vec<_>>(), [Some(Lost::Time), Some(Lost::Time), None]);
+        let sums = stored_once(Arc::new(Float64Array::from(vec![0.1 + 0.2])));
+        assert_eq!(sums.into_iter().map(|cell| cell.text).collect::<Vec<_>>(), ["0.3", "0.3", ""]);
+    }
+
+    #[test]
+    fn bytes_of_a_fixed_width_are_text_too() {
+        let codes = FixedSizeBinaryArray::try_from_iter([b"RY1", b"RY2"].into_iter()).unwrap();
+        assert_eq!(shown(codes), ["RY1", "RY2"]);
+    }
+
+    #[test]
+    fn a_date_or_a_list_is_no_id() {
+        let lost = |column: ArrayRef| cells(&column).unwrap().into_iter().map(|cell| cell.lost).collect::<Vec<_>>();
+        assert_eq!(lost(Arc::new(Date32Array::from(vec![Some(20_775), None]))), [Some(Lost::Time), None]);
+        let ids = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1)]), None]);
+        assert_eq!(lost(Arc::new(ids)), [Some(Lost::Nested), None]);
+    }
+
+    #[test]
     fn a_codec_that_is_not_read_is_named() {
         let error = refuse_other_codec("f", Compression::BROTLI(Default::default())).unwrap_err().to_string();
         assert_eq!(
@@ -198,5 +269,33 @@ mod tests {
         let times = typed(TimestampMillisecondArray::from(vec![Some(midnight + 7), None]));
         let told: Vec<_> = times.iter().map(|cell| (cell.text.as_str(), cell.lost)).collect();
         assert_eq!(told, [("2026-11-18 00:00:00.007", Some(Lost::Time)), ("", None)]);
+    }
+
+    /// What a file of one INT96 column holds of 2026-11-18T00:00:00Z and of no time, with a note under `key` in its
+    /// footer.
+    fn read_back(key: &str) -> Vec<String> {
+        const JULIAN_DAY: u32 = 2_461_363;
+        let note = KeyValue { key: key.to_owned(), value: Some("3.5.1".to_owned()) };
+        let properties = WriterProperties::builder().set_key_value_metadata(Some(vec![note])).build();
+        let schema = Arc::new(parse_message_type("message spark_schema { optional int96 paid_at; }").unwrap());
+        let file = tempfile::tempfile().unwrap();
+        let mut writer = SerializedFileWriter::new(file.try_clone().unwrap(), schema, Arc::new(properties)).unwrap();
+        let mut rows = writer.next_row_group().unwrap();
+        let mut column = rows.next_column().unwrap().unwrap();
+        let midnight = Int96::from(vec![0, 0, JULIAN_DAY]);
+        column.typed::<Int96Type>().write_batch(&[midnight], Some(&[1, 0]), None).unwrap();
+        column.close().unwrap();
+        rows.close().unwrap();
+        writer.close().unwrap();
+        let batches = reader(file).unwrap().build().unwrap();
+        batches.flat_map(|batch| cells(batch.unwrap().column(0)).unwrap()).map(|cell| cell.text).collect()
+    }
+
+    #[test]
+    fn a_time_of_spark_is_an_instant_though_its_column_does_not_say_so() {
+        for key in ["org.apache.spark.version", "org.apache.spark.sql.parquet.row.metadata"] {
+            assert_eq!(read_back(key), ["2026-11-18 08:00:00", ""], "{key}");
+        }
+        assert_eq!(read_back("pandas"), ["2026-11-18 00:00:00", ""]);
     }
 }

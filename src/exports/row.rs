@@ -35,6 +35,8 @@ pub(super) enum Lost {
     Bytes,
     /// A time, where something else is expected.
     Time,
+    /// Several values where one is expected.
+    Nested,
 }
 
 impl Lost {
@@ -46,6 +48,7 @@ impl Lost {
             }
             Lost::Error => "the spreadsheet shows an error here: correct its formula and save the file again",
             Lost::Bytes => "bytes that are not UTF-8: write the column as text",
+            Lost::Nested => "the cell holds a list or a record: write the column as text",
             Lost::Time => {
                 "the cell holds a date or a time, which spreadsheets also turn codes into: write the column as text"
             }

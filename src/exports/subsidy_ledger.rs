@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn amounts_are_whole_fen() {
-        for amount in ["1.50", "0", "-5", "", "1e2", "\"1,000\""] {
+        for amount in ["1.50", "1.00", "5.", "0", "-5", "", "1e2", "\"1,000\""] {
             let error = read_text(&format!("{HEADER}S1,,,k,c,,,,{amount}\n")).unwrap_err().to_string();
             assert!(error.contains("line 2, column `amount`") && !error.contains("amount_unit"), "{error}");
             assert!(!error.contains("thousands_separators"), "{error}");

@@ -128,17 +128,18 @@ impl Told {
         let line = unpacked(row);
         self.intake.repeat(line.discount_fen);
         let is_first = self.contradiction.as_ref().is_none_or(|known| source < known.source);
-        if is_first && OrderLine::difference(&earlier, &line).is_some() {
-            self.contradiction = Some(Contradiction { source, issue: contradicting(&earlier, &line) });
+        if let Some(column) = OrderLine::difference(&earlier, &line).filter(|_| is_first) {
+            self.contradiction = Some(Contradiction { source, issue: contradicting(column, &earlier, &line) });
         }
         self.last = Some((key, cells));
         false
     }
 }
 
-fn contradicting(earlier: &OrderLine<Cow<'_, str>>, line: &OrderLine<Cow<'_, str>>) -> Issue {
+fn contradicting(column: &str, earlier: &OrderLine<Cow<'_, str>>, line: &OrderLine<Cow<'_, str>>) -> Issue {
     let place = |line: &OrderLine<Cow<'_, str>>| format!("`{}` line {}", line.source_file, line.source_line);
-    let what = format!("order `{}` differs between {} and {}", line.out_trade_no, place(earlier), place(line));
+    let (order, one, other) = (&line.out_trade_no, place(earlier), place(line));
+    let what = format!("order `{order}` differs between {one} and {other}, in `{column}`");
     Issue::new(IssueKind::Malformed, what).hinting("export each order line once, or identically")
 }
 
@@ -266,7 +267,7 @@ mod tests {
         let issue = settle(&sources, 1).unwrap_err();
         assert_eq!(
             (issue.kind, issue.what.as_str()),
-            (IssueKind::Malformed, "order `M2` differs between `a.csv` line 3 and `b.csv` line 2",)
+            (IssueKind::Malformed, "order `M2` differs between `a.csv` line 3 and `b.csv` line 2, in `paid`",)
         );
     }
 

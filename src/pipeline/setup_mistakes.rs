@@ -1,5 +1,6 @@
 //! Mistakes of a job file that show in the breaks of a night: a wrong `amount_unit`, or columns that hold other
-//! numbers than they should. Hints for people: they never change a break, an amount or the exit code.
+//! numbers than they should. Hints for people: they never change a break, an amount or the exit code. Only what the night
+//! found counts: breaks that are carried are of days before the look-back, and there are more of them every month.
 
 use super::outcome::NightOutcome;
 use super::unit_counts::UnitCounts;
@@ -40,7 +41,7 @@ fn wrong_paid_column(UnitCounts { differing, .. }: UnitCounts, footing: &[Footin
 
 /// Most order lines with a coupon name one that WeChat does not know; not all would, as a cancelled order is no break.
 fn wrong_coupon_columns(breaks: &BreakFigures, footing: &[FootingEntry]) -> Option<String> {
-    let (unknown, lines) = (breaks.open_of("AO04").rows, rows_of("orders", footing));
+    let (unknown, lines) = (breaks.seen_of("AO04").rows, rows_of("orders", footing));
     are_half(unknown, lines).then(|| {
         format!(
             "WeChat does not know {unknown} of the coupons that {lines} order lines name: check `stock_id` and `coupon_code` of \
@@ -51,7 +52,7 @@ fn wrong_coupon_columns(breaks: &BreakFigures, footing: &[FootingEntry]) -> Opti
 
 /// Most payments of the bills have no order.
 fn wrong_order_columns(breaks: &BreakFigures, footing: &[FootingEntry]) -> Option<String> {
-    let (orphans, payments) = (breaks.open_of("PM03").rows, rows_of("payments", footing));
+    let (orphans, payments) = (breaks.seen_of("PM03").rows, rows_of("payments", footing));
     are_half(orphans, payments).then(|| {
         format!(
             "{orphans} of the {payments} payments of the bills have no order in the exports: check `out_trade_no` and \
@@ -81,12 +82,15 @@ mod tests {
     use crate::money::Fen;
     use crate::record::{Break, BreakStatus};
 
+    fn date() -> NaiveDate {
+        NaiveDate::from_ymd_opt(2026, 11, 20).unwrap()
+    }
+
     fn breaks_of(amounts: impl IntoIterator<Item = (i64, i64)>) -> Vec<Break> {
-        let date = NaiveDate::from_ymd_opt(2026, 11, 20).unwrap();
         let break_of = |(bill, order)| Break {
             expected_fen: Some(Fen(order)),
             actual_fen: Some(Fen(bill)),
-            ..Break::for_tests("PM01", date)
+            ..Break::for_tests("PM01", date())
         };
         amounts.into_iter().map(break_of).collect()
     }
@@ -131,6 +135,17 @@ mod tests {
         breaks.iter_mut().for_each(|it| (it.status, it.rule_id) = (BreakStatus::Open, "PM03".to_owned()));
         assert!(wrong_unit(units_of(&breaks)).is_none());
     }
+
+    #[test]
+    fn breaks_of_days_that_left_the_look_back_do_not_count() {
+        let carried = |it: &Break| Break { last_seen_date: it.last_seen_date.pred_opt().unwrap(), ..it.clone() };
+        let amounts: Vec<_> = breaks_of((1..=20).map(|fen| (fen, fen * 100))).iter().map(carried).collect();
+        assert_eq!(units_of(&amounts), UnitCounts::default());
+        let of_rule = |rule_id| BreakFigures::of(&vec![carried(&Break::for_tests(rule_id, date())); 12]);
+        assert!(wrong_coupon_columns(&of_rule("AO04"), &footing_of("orders", 0)).is_none());
+        assert!(wrong_order_columns(&of_rule("PM03"), &footing_of("payments", 0)).is_none());
+    }
+
     fn footing_of(side: &str, rows: u64) -> Vec<FootingEntry> {
         let total = json!({"rows": rows, "fen": 0});
         let nothing = json!({"rows": 0, "fen": 0});
@@ -139,7 +154,7 @@ mod tests {
     }
 
     fn of_rule(rule_id: &str, count: usize) -> BreakFigures {
-        let it = Break::for_tests(rule_id, NaiveDate::from_ymd_opt(2026, 11, 20).unwrap());
+        let it = Break::for_tests(rule_id, date());
         BreakFigures::of(&vec![it; count])
     }
 

@@ -4,7 +4,7 @@
 use crate::money::Fen;
 use crate::record::Break;
 
-/// The orders that differ from the bill in what was paid, as open breaks.
+/// The orders that differ from the bill in what was paid, as open breaks that the night found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct UnitCounts {
     /// All of them.
@@ -18,7 +18,7 @@ pub(super) struct UnitCounts {
 impl UnitCounts {
     /// Counts a break, if it is one of these.
     pub(super) fn note(&mut self, it: &Break) {
-        if !it.is_open() || it.rule_id != "PM01" {
+        if !it.is_open() || it.rule_id != "PM01" || it.last_seen_date != it.business_date {
             return;
         }
         // The rule expects of the bill (actual) what the order says (expected).

@@ -6,8 +6,8 @@ use super::coupon::{Coupon, instant};
 use super::coupon_breaks::CouponBreaks;
 use super::shared_amounts::Share;
 use super::table::{Cell, Column, Kind, Table, column, summed};
+use super::verdict::Tonight;
 use super::words::{self, word};
-use crate::job::Language;
 use crate::money::Fen;
 use crate::record::coupon_state;
 
@@ -27,8 +27,11 @@ const COLUMNS: [Column; 25] = [
     column("state", "券状态", "Coupon state", Kind::Word).of("coupon_ledger", "state_on_date"),
     column("used_at", "核销时间", "Used at", Kind::Time),
     column("result", "对账结果", "Result", Kind::Word).says(
-        "相符：该券没有未结差异；有差异：见差异规则。",
-        "Agrees: no open break concerns the coupon. Differs: see the rules named.",
+        "相符：该券没有未结差异；有差异：见差异规则；\
+         未核实：没有未结差异，但已核销券无订单、没有卡包显示该券，或当晚有规则缺数据未判定。",
+        "Agrees: no open break concerns the coupon. Differs: see the rules named. \
+         Unproven: no open break either, but no order is known for the used coupon, no wallet shows it, \
+         or a rule lacked its data tonight.",
     ),
     column("match_pass", "匹配方式", "Matched by", Kind::Word),
     column("claim_count", "报券订单数", "Claims", Kind::Count),
@@ -65,7 +68,7 @@ pub(super) fn lists(row: &Coupon<'_>) -> bool {
 }
 
 pub(super) fn row<'a>(
-    language: Language,
+    tonight: Tonight,
     it: &Coupon<'a>,
     broken: &'a CouponBreaks<'_>,
     share: Share,
@@ -73,7 +76,7 @@ pub(super) fn row<'a>(
     let of_line = |amount: Option<Fen>| Cell::Yuan(amount.filter(|_| share.has_line));
     let state = it.state_on_date.unwrap_or_default();
     let pass = it.match_pass.unwrap_or_default();
-    let result = if broken.is_empty() { "agrees" } else { "differs" };
+    let (language, result) = (tonight.language, tonight.of_order(it, !broken.is_empty()));
     [
         Cell::id(it.stock_id),
         Cell::id(it.coupon_code),

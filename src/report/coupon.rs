@@ -19,6 +19,7 @@ row_type! {
         transaction_id: maybe_text,
         order_merchant: maybe_text,
         order_paid_at: maybe_instant,
+        order_live: maybe_flag,
         goods_fen: maybe_fen,
         discount_fen: maybe_fen,
         expected_discount_fen: maybe_fen,

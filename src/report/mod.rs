@@ -23,6 +23,7 @@ mod summary;
 mod table;
 mod totals;
 mod trend;
+mod verdict;
 mod words;
 mod workbook;
 

@@ -21,12 +21,12 @@ use super::open_breaks::OpenBreaks;
 use super::shared_amounts::{Share, SharedAmounts};
 use super::subsidies::{Line, Receipts};
 use super::table::{Cell, Table};
+use super::verdict::Tonight;
 use super::workbook::{Book, OpenTable};
 use super::{Shelf, associated_orders, discrepancies, html, quarantine, subsidies, summary};
 use crate::clock::end_of;
 use crate::dataset::columns::Columns;
 use crate::dataset::partition::PartitionError;
-use crate::job::Language;
 use crate::money::Fen;
 use crate::record::{Break, SubsidyPayment};
 use crate::threads::prefetch;
@@ -145,17 +145,17 @@ impl<'a> Batch<'a> {
     }
 
     /// Its rows in the associated orders.
-    fn each_order<E>(&self, language: Language, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
+    fn each_order<E>(&self, tonight: Tonight, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
         self.coupons()
             .filter(|(row, _)| associated_orders::lists(row))
-            .try_for_each(|(row, told)| take(&associated_orders::row(language, &row, &told.broken, told.share)))
+            .try_for_each(|(row, told)| take(&associated_orders::row(tonight, &row, &told.broken, told.share)))
     }
 
     /// Its rows in the subsidies.
-    fn each_owed<E>(&self, language: Language, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
+    fn each_owed<E>(&self, tonight: Tonight, mut take: impl FnMut(&[Cell<'_>]) -> Result<(), E>) -> Result<(), E> {
         self.coupons()
             .flat_map(|(row, told)| told.owed(&row))
-            .try_for_each(|(row, line, broken)| take(&subsidies::row(language, &row, &line, &broken)))
+            .try_for_each(|(row, line, broken)| take(&subsidies::row(tonight, &row, &line, &broken)))
     }
 }
 
@@ -207,18 +207,18 @@ impl<'a> Told<'a> {
 /// Fills the sheets of associated orders and of subsidies, each on its own thread.
 fn fill_sheets<'a>(
     batches: impl Iterator<Item = Result<Batch<'a>, ReportError>> + Send,
-    language: Language,
+    tonight: Tonight,
     [mut orders, mut owed]: [OpenTable<'_>; 2],
 ) -> Result<(), ReportError> {
     std::thread::scope(|threads| {
         let (sender, shared) = sync_channel::<Arc<Batch<'_>>>(BATCHES_AHEAD);
         let filling =
-            threads.spawn(move || shared.iter().try_for_each(|batch| batch.each_owed(language, |it| owed.line(it))));
+            threads.spawn(move || shared.iter().try_for_each(|batch| batch.each_owed(tonight, |it| owed.line(it))));
         let filled = prefetch::for_each(batches, BATCHES_AHEAD, |batch| {
             let batch = Arc::new(batch.map_err(Some)?);
             // If the receiver is gone, its thread has failed and tells why.
             sender.send(batch.clone()).map_err(|_| None)?;
-            batch.each_order(language, |it| orders.line(it)).map_err(|error| Some(error.into()))
+            batch.each_order(tonight, |it| orders.line(it)).map_err(|error| Some(error.into()))
         });
         drop(sender);
         filling.join().unwrap_or_else(|panic| resume_unwind(panic))?;
@@ -261,7 +261,7 @@ impl<S: Shelf> Pack<'_, S> {
         let mut known = Known::new(breaks, receipts);
         let mut orders = self.begin(&associated_orders::TABLE, &[])?;
         let mut owed = self.begin(&subsidies::TABLE, &[])?;
-        let (language, sheets) = (self.input.settings.language, [orders.sheet, owed.sheet]);
+        let (tonight, sheets) = (Tonight::of(self.input), [orders.sheet, owed.sheet]);
         let mut flow = Flow::default();
         let batches = ledger.map(|batch| {
             let batch = batch?;
@@ -270,11 +270,11 @@ impl<S: Shelf> Pack<'_, S> {
             let told = rows.map(|row| known.of(&row)).collect::<Result<_, _>>()?;
             let batch = Batch { coupons, told };
             batch.coupons().for_each(|(row, told)| flow.add(&row, &told.broken, told.share.has_line));
-            batch.each_order(language, |cells| orders.line_of_csv(cells))?;
-            batch.each_owed(language, |cells| owed.line_of_csv(cells))?;
+            batch.each_order(tonight, |cells| orders.line_of_csv(cells))?;
+            batch.each_owed(tonight, |cells| owed.line_of_csv(cells))?;
             Ok::<_, ReportError>(batch)
         });
-        fill_sheets(batches, language, self.book.tables(sheets))?;
+        fill_sheets(batches, tonight, self.book.tables(sheets))?;
         self.finish(orders)?;
         self.finish(owed)?;
         Ok(flow)

@@ -9,11 +9,11 @@ use super::coupon::{Coupon, day, instant};
 use super::coupon_breaks::CouponBreaks;
 use super::error::ReportError;
 use super::table::{Cell, Column, Kind, Table, column, summed};
+use super::verdict::Tonight;
 use super::words::{self, word};
 use crate::dataset::partition::PartitionError;
-use crate::job::Language;
 use crate::money::Fen;
-use crate::record::{SubsidyPayment, receipt_status};
+use crate::record::SubsidyPayment;
 use crate::sorter::{CellPacker, JoinSide, KeyPacker, Packed, PackedRow, Room, Sorter};
 
 /// `subsidies.csv`.
@@ -27,8 +27,11 @@ const COLUMNS: [Column; 26] = [
     column("state", "券状态", "Coupon state", Kind::Word).of("coupon_ledger", "state_on_date"),
     column("used_at", "核销时间", "Used at", Kind::Time).of("coupon_ledger", "used_at"),
     column("result", "对账结果", "Result", Kind::Word).says(
-        "相符、有差异，或补差仍在途或未到期（待补差）。",
-        "Agrees, differs, or pending: the money is on its way or not yet due.",
+        "相符：没有未结差异；有差异：见差异规则；待补差：补差或回退仍在途，或补差未到期；\
+         未核实：没有未结差异，但已核销券无订单或应补差未知、没有卡包显示该券，补差单状态不明，或当晚有规则缺数据未判定。",
+        "Agrees: no open break concerns the row. Differs: see the rules named. Pending: the money is on its way or not yet due. \
+         Unproven: no open break either, but no order is known for the used coupon, or not what it is owed, no wallet shows it, \
+         its receipt has a status that is not known, or a rule lacked its data tonight.",
     ),
     column("out_trade_no", "商户订单号", "Order", Kind::Id).of("coupon_ledger", "out_trade_no"),
     column("transaction_id", "微信支付订单号", "WeChat Pay order", Kind::Id).of("coupon_ledger", "transaction_id"),
@@ -172,13 +175,13 @@ pub(super) struct Line<'a> {
 
 /// One row: a coupon, one of its receipts, and the breaks shown here.
 pub(super) fn row<'a>(
-    language: Language,
+    tonight: Tonight,
     it: &Coupon<'a>,
     line: &Line<'a>,
     broken: &'a CouponBreaks<'_>,
 ) -> [Cell<'a>; COLUMNS.len()] {
     let state = it.state_on_date.unwrap_or_default();
-    let receipt = line.receipt;
+    let (language, receipt) = (tonight.language, line.receipt);
     let once = |amount| Cell::Yuan(if line.is_first { amount } else { None });
     let status = receipt.and_then(|it| it.status.as_deref()).unwrap_or_default();
     [
@@ -187,7 +190,7 @@ pub(super) fn row<'a>(
         Cell::maybe_id(it.openid),
         Cell::text(word(words::COUPON, language, state)),
         Cell::Time(it.used_at.map(instant)),
-        Cell::text(word(words::RESULT, language, result(it, line))),
+        Cell::text(word(words::RESULT, language, tonight.of_subsidy(it, receipt, line.is_broken))),
         Cell::maybe_id(it.out_trade_no),
         Cell::maybe_id(it.transaction_id),
         Cell::Date(it.subsidy_due_date.map(day)),
@@ -209,17 +212,6 @@ pub(super) fn row<'a>(
         Cell::text(broken.rules()),
         broken.ids(),
     ]
-}
-
-/// The result of reconciliation for the row: money that is still to come is neither right nor wrong.
-fn result(it: &Coupon<'_>, line: &Line<'_>) -> &'static str {
-    let is_on_its_way = line.receipt.is_some_and(|it| it.status.as_deref() == Some(receipt_status::ACCEPTED));
-    let is_awaited = line.receipt.is_none() && it.subsidy_status.is_none() && it.subsidy_expected_fen.is_some();
-    match line.is_broken {
-        true => "differs",
-        false if is_on_its_way || is_awaited => "pending",
-        false => "agrees",
-    }
 }
 
 #[cfg(test)]

@@ -42,14 +42,16 @@ impl Shelf for Memory {
 }
 
 /// The night that the tests report.
-struct Case {
-    settings: ReportSettings,
-    breaks: Vec<Break>,
-    ledger: Vec<LedgerRow>,
-    receipts: Vec<SubsidyPayment>,
-    quarantined: Vec<BadRow>,
-    rules: Vec<Rule>,
-    trend: Vec<TrendDay>,
+pub(super) struct Case {
+    pub(super) settings: ReportSettings,
+    pub(super) breaks: Vec<Break>,
+    pub(super) ledger: Vec<LedgerRow>,
+    pub(super) receipts: Vec<SubsidyPayment>,
+    pub(super) quarantined: Vec<BadRow>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) trend: Vec<TrendDay>,
+    /// Whether the rule that is not judged lacks a source of the job.
+    pub(super) is_short: bool,
 }
 
 fn date() -> NaiveDate {
@@ -147,6 +149,7 @@ impl Case {
         };
         let old = Break { coupon_code: Some("C4".into()), ..open_break("AO01", 40, 500, "reopened") };
         Case {
+            is_short: false,
             settings: ReportSettings::default(),
             breaks: vec![
                 order,
@@ -189,7 +192,7 @@ impl Case {
         }
     }
 
-    fn english() -> Case {
+    pub(super) fn english() -> Case {
         let settings = ReportSettings { language: Language::En, excel_ids: ExcelIds::None, trailer: true };
         Case { settings, ..Case::small() }
     }
@@ -206,8 +209,12 @@ impl Case {
             unmatched: tally(2, 1000),
             left_out: tally(0, 0),
         };
-        let unjudged =
-            Unjudged { rule_id: "PM02".into(), dataset: "payments".into(), why: "no bill".into(), is_shortfall: false };
+        let unjudged = Unjudged {
+            rule_id: "PM02".into(),
+            dataset: "payments".into(),
+            why: "no bill".into(),
+            is_shortfall: self.is_short,
+        };
         let input = PackInput {
             settings: self.settings,
             job: "ruiyun-coffee",
@@ -232,7 +239,7 @@ impl Case {
         shelf.0
     }
 
-    fn text(&self, name: &str) -> String {
+    pub(super) fn text(&self, name: &str) -> String {
         let text = String::from_utf8(self.files()[name].clone()).unwrap();
         text.replace("\r\n", "\n").replace('\u{feff}', "")
     }

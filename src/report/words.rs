@@ -58,8 +58,12 @@ pub(super) const MATCHED: &Words = &[
     ("refunds", "账单退款", "Bill refunds"),
 ];
 /// Result of reconciliation.
-pub(super) const RESULT: &Words =
-    &[("agrees", "相符", "agrees"), ("differs", "有差异", "differs"), ("pending", "待补差", "pending")];
+pub(super) const RESULT: &Words = &[
+    ("agrees", "相符", "agrees"),
+    ("differs", "有差异", "differs"),
+    ("pending", "待补差", "pending"),
+    ("unproven", "未核实", "unproven"),
+];
 
 /// The word for `code` in `language`.
 pub(super) fn word<'a>(words: &Words, language: Language, code: &'a str) -> &'a str {

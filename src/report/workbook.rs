@@ -263,6 +263,7 @@ fn colours(column: &Column) -> &'static [(&'static str, u32, u32)] {
             ("differs", 0x9C_1C_1C, 0xFB_E3_E1),
             ("pending", 0x7A_4B_00, 0xFD_F0_D2),
             ("agrees", 0x1B_5E_45, 0xE3_F2_EA),
+            ("unproven", 0x3E_50_60, 0xE9_EE_F2),
         ],
         _ => &[],
     }

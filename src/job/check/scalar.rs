@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use chrono::{NaiveDate, NaiveTime};
+use chrono::{Datelike, NaiveDate, NaiveTime};
 
 use super::Checker;
 use crate::job::problem::nearest;
@@ -101,6 +101,8 @@ impl Checker<'_> {
     pub(super) fn date(&mut self, written: &Option<Written<String>>) -> Option<NaiveDate> {
         let written = written.as_ref()?;
         let date = NaiveDate::parse_from_str(&written.value, "%Y-%m-%d").ok();
+        // `%Y` takes `26` for the year 26.
+        let date = date.filter(|date| (2000..2200).contains(&date.year()));
         if date.is_none() {
             let text = format!("`{}` is `{}`: it must be a day such as `2026-11-18`", written.place.key, written.value);
             self.problems.add(&written.place, text);

@@ -67,6 +67,12 @@ fn more_than_a_year_of_datacube_figures_is_a_slip_of_the_pen() {
 }
 
 #[test]
+fn the_first_day_has_a_year_that_can_be_meant() {
+    let problem = Fixture::new().one_problem("# first_date = \"2026-11-18\" ", "first_date = \"26-11-18\" ");
+    assert_eq!(problem.text, "`job.first_date` is `26-11-18`: it must be a day such as `2026-11-18`");
+}
+
+#[test]
 fn an_api_section_overrides_the_patience_of_the_job() {
     let fixture = Fixture::new();
     let text = format!(

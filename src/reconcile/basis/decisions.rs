@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use chrono::NaiveDate;
+use chrono::{Datelike, NaiveDate};
 use serde::Deserialize;
 
 use crate::byte_order_mark;
@@ -231,20 +231,25 @@ impl Decisions {
                 return Err(wrong(column, value, "a text"));
             }
         }
-        // Spreadsheets save dates in the second format.
-        let date = |text: &str| {
-            NaiveDate::parse_from_str(text, "%Y-%m-%d").or_else(|_| NaiveDate::parse_from_str(text, "%Y/%m/%d"))
-        };
-        let expires_on = Some(row.expires_on.as_str()).filter(|text| !text.is_empty()).map(date).transpose();
         Ok(Decision {
             status,
             reason: row.reason.clone(),
             approver: row.approver.clone(),
-            expires_on: expires_on
-                .map_err(|_| wrong("expires_on", &row.expires_on, "a date `YYYY-MM-DD` or nothing"))?,
+            expires_on: last_day(&row.expires_on)
+                .ok_or_else(|| wrong("expires_on", &row.expires_on, "a date `YYYY-MM-DD` or nothing"))?,
             line,
         })
     }
+}
+
+/// The day of a cell, `Some(None)` if it is empty. Spreadsheets save dates with slashes. `%Y` takes `26` for the year
+/// 26, and such a decision would have expired before anybody made it.
+fn last_day(text: &str) -> Option<Option<NaiveDate>> {
+    if text.is_empty() {
+        return Some(None);
+    }
+    let day = ["%Y-%m-%d", "%Y/%m/%d"].iter().find_map(|format| NaiveDate::parse_from_str(text, format).ok());
+    day.filter(|day| day.year() >= 2000).map(Some)
 }
 
 /// An id without the guard that our own lists add to keep it text in spreadsheets.
@@ -321,6 +326,10 @@ mod tests {
             (
                 "0a,accepted,r,a,\n0b,accepted,r,a,20.11.2026\n",
                 "`decisions.csv` line 3: column `expires_on` is `20.11.2026`, expected a date `YYYY-MM-DD` or nothing",
+            ),
+            (
+                "0a,accepted,r,a,26/11/20\n",
+                "`decisions.csv` line 2: column `expires_on` is `26/11/20`, expected a date `YYYY-MM-DD` or nothing",
             ),
             ("0a,accepted,,a,\n", "`decisions.csv` line 2: column `reason` is ``, expected a text"),
             (

@@ -34,6 +34,8 @@ pub struct BreakKind {
     pub age_days: i64,
     /// Whether they were resolved on the business date itself.
     pub is_resolved_tonight: bool,
+    /// Whether their rules found them on the business date, so that they are not merely carried over.
+    pub is_seen_tonight: bool,
 }
 
 /// The breaks of a night, counted by kind.
@@ -78,6 +80,7 @@ impl BreakKind {
             status: it.status,
             age_days: it.age_days,
             is_resolved_tonight: it.resolved_date == Some(it.business_date) && it.status == BreakStatus::Resolved,
+            is_seen_tonight: it.last_seen_date == it.business_date,
         }
     }
 
@@ -121,6 +124,11 @@ impl BreakFigures {
     /// The open breaks of a rule.
     pub fn open_of(&self, rule_id: &str) -> BreakTally {
         self.tally(|kind| kind.is_open() && kind.rule_id == rule_id)
+    }
+
+    /// The open breaks of a rule that it found on the business date.
+    pub fn seen_of(&self, rule_id: &str) -> BreakTally {
+        self.tally(|kind| kind.is_open() && kind.is_seen_tonight && kind.rule_id == rule_id)
     }
 
     /// The breaks of the kinds for which `holds` is true.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use super::portable::Finding;
+
 /// What is wrong with a rule file.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
@@ -20,6 +22,14 @@ pub enum RuleError {
         file: String,
         /// What is wrong.
         why: String,
+    },
+    /// The engine of this program would read the query as another one.
+    #[error("rule file `{file}`: {finding}")]
+    Misread {
+        /// Name of the file.
+        file: String,
+        /// Where and what, and what to write instead.
+        finding: Finding,
     },
     /// Two files have the same id.
     #[error("rule `{id}` is defined in two files: `{one}` and `{other}`")]

@@ -3,6 +3,7 @@
 
 mod error;
 mod header;
+mod joins;
 pub(super) mod place;
 mod portable;
 mod reads;
@@ -49,6 +50,7 @@ impl Rules {
         }
         for folder in folders {
             for rule in rules_in(folder)? {
+                refuse_misread(&rule)?;
                 rules.insert(rule)?;
             }
         }
@@ -185,6 +187,14 @@ pub(super) fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
     sql_files(folder)?.into_iter().map(read).collect()
 }
 
+/// What is merely not portable is for `rules test` to tell; a rule that finds other rows than it says is not run.
+fn refuse_misread(rule: &Rule) -> Result<(), RuleError> {
+    match portable::misread(&rule.sql) {
+        Some(finding) => Err(RuleError::Misread { file: rule.file.clone(), finding }),
+        None => Ok(()),
+    }
+}
+
 fn sql_files(folder: &Path) -> Result<Vec<PathBuf>, RuleError> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(read_error(folder))? {
@@ -236,6 +246,15 @@ mod tests {
         assert_eq!(rules.find("XX01").unwrap().name, "mine");
         std::fs::write(folder.path().join("XX01_mine.sql"), format!("\u{feff}{}", sql.replace('\n', "\r\n"))).unwrap();
         assert_eq!(Rules::load(&[folder.path().to_owned()]).unwrap().find("XX01").unwrap().title, "t");
+        let comparing =
+            sql.replace("FROM stocks", "FROM stocks\nLEFT JOIN orders ON orders.stock_id = stock_id AND paid_fen > 1");
+        std::fs::write(folder.path().join("XX01_mine.sql"), comparing).unwrap();
+        let error = Rules::load(&[folder.path().to_owned()]).unwrap_err();
+        assert!(
+            error.to_string().starts_with("rule file `XX01_mine.sql`: line 11: an outer join ON other than"),
+            "{error}"
+        );
+        std::fs::write(folder.path().join("XX01_mine.sql"), sql).unwrap();
         std::fs::write(folder.path().join("AO01_mine.sql"), sql.replace("XX01", "AO01")).unwrap();
         let error = Rules::load(&[folder.path().to_owned()]).unwrap_err();
         assert!(error.to_string().starts_with("rule `AO01` is defined in two files"), "{error}");

@@ -15,6 +15,8 @@ use sqlparser::ast::{
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
+use super::joins;
+
 /// A construct that is not portable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
@@ -80,6 +82,13 @@ pub fn findings(sql: &str) -> Vec<Finding> {
     walk.found.sort_by(|a, b| (a.line, &a.construct).cmp(&(b.line, &b.construct)));
     walk.found.dedup();
     walk.found
+}
+
+/// The first construct of `sql` of which this program's own engine would make something else.
+pub(super) fn misread(sql: &str) -> Option<Finding> {
+    findings(sql)
+        .into_iter()
+        .find(|it| [joins::COMPARING_OUTER_JOIN, joins::ONE_SIDED_EQUALITY].contains(&&*it.construct))
 }
 
 #[derive(Default)]
@@ -182,6 +191,11 @@ impl Walk {
                 self.report(relation, "an outer join USING", "write ON, and COALESCE of both keys");
             }
             JoinConstraint::Natural => self.report(relation, "NATURAL JOIN", "write ON"),
+            JoinConstraint::On(condition) => {
+                for it in joins::misread(condition, relation, is_inner) {
+                    self.report(it.condition, it.construct, it.advice);
+                }
+            }
             _ => {}
         }
     }
@@ -498,6 +512,19 @@ mod tests {
             ("SELECT a.X AS x FROM a", "`X`"),
             ("SELECT a.x AS x FROM a WHERE a.k = ?", "`?`"),
             ("SELECT a.x AS x FROM a NATURAL JOIN b", "NATURAL JOIN"),
+            ("SELECT a.x AS x FROM a LEFT JOIN b ON b.k = a.k AND b.dt > a.dt", joins::COMPARING_OUTER_JOIN),
+            (
+                "SELECT a.x AS x FROM a LEFT JOIN b ON b.k = a.k AND (b.n = a.n AND b.x <> 1)",
+                joins::COMPARING_OUTER_JOIN,
+            ),
+            ("SELECT a.x AS x FROM a FULL JOIN b ON b.dt <= a.dt", joins::COMPARING_OUTER_JOIN),
+            ("SELECT a.x AS x FROM a LEFT JOIN b ON b.k = a.k AND b.s = 'x'", joins::ONE_SIDED_EQUALITY),
+            ("SELECT a.x AS x FROM a JOIN b ON (b.k = a.k AND 'x' = a.s)", joins::ONE_SIDED_EQUALITY),
+            (
+                "SELECT a.x AS x FROM a JOIN (SELECT c.k AS k FROM c) b ON b.k = a.k AND b.s = b.t",
+                joins::ONE_SIDED_EQUALITY,
+            ),
+            ("SELECT a.x AS x FROM a LEFT JOIN b ON b.k = a.k AND a.s = a.t", joins::ONE_SIDED_EQUALITY),
             ("SELECT a.k AS k, COUNT(*) AS n FROM a GROUP BY ALL", "GROUP BY ALL"),
         ];
         for (sql, construct) in constructs {
@@ -511,7 +538,8 @@ mod tests {
         let sql = "SELECT a.k AS k, COUNT(*) AS n, SUM(CASE WHEN a.x > 0 THEN a.x ELSE 0 END) AS fen,\n\
                    CAST(FLOOR(CAST(SUM(a.x) * 85 + 50 AS DOUBLE) / 100) AS BIGINT) AS due_fen,\n\
                    CAST(MAX(a.paid_at) + INTERVAL '8' HOUR AS DATE) AS paid_date\n\
-                   FROM a LEFT JOIN b ON b.k = a.k AND b.dt > a.dt - INTERVAL '2' DAY\n\
+                   FROM a JOIN d ON d.k = a.k AND d.dt > a.dt - INTERVAL '2' DAY\n\
+                   LEFT JOIN b ON b.k = a.k AND (a.kind = 'x' AND 'y' = b.kind) AND b.x = CASE WHEN a.y > 0 THEN 1 END\n\
                    WHERE b.k IS NULL AND EXISTS (SELECT 1 FROM c WHERE c.k = a.k) AND a.s LIKE 'VIP-%'\n\
                    GROUP BY a.k HAVING COUNT(*) > 1 ORDER BY n DESC NULLS LAST";
         assert_eq!(told(sql), Vec::<String>::new());

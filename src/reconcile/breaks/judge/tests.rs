@@ -173,7 +173,7 @@ fn a_refund_break_is_carried_while_the_export_of_the_day_of_a_later_refund_is_mi
 }
 
 /// A case that finds a break, and one in which a day that may have what the break lacks is missing.
-const MISSING_DAYS: [(&str, &str); 29] = [
+const MISSING_DAYS: [(&str, &str); 30] = [
     ("SU07/finds_a_subsidy_kept_after_the_refund", "quiet_while_a_ledger_since_the_payment_is_missing"),
     (
         "SU05/finds_it_without_a_use_while_the_week_before_lies_in_the_look_back",
@@ -194,6 +194,10 @@ const MISSING_DAYS: [(&str, &str); 29] = [
     (
         "SU02/finds_it_when_only_the_bill_of_a_day_is_missing",
         "quiet_while_a_day_that_may_have_the_refund_is_known_to_nobody",
+    ),
+    (
+        "SU02/finds_a_live_order_whose_receipts_were_all_returned",
+        "quiet_while_the_export_that_may_have_the_order_is_missing",
     ),
     (
         "SU01/finds_it_while_all_ledgers_since_the_order_are_known",
