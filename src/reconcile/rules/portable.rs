@@ -84,11 +84,15 @@ pub fn findings(sql: &str) -> Vec<Finding> {
     walk.found
 }
 
-/// The first construct of `sql` of which this program's own engine would make something else.
+/// Constructs of which this program's own engine makes something else, without a word.
+const MISREAD: [&str; 3] = [joins::COMPARING_OUTER_JOIN, joins::ONE_SIDED_EQUALITY, OPEN_DISTINCT];
+
+/// Polars' parser takes all that follows for the second value: `a IS DISTINCT FROM (b AND c = d)`.
+const OPEN_DISTINCT: &str = "IS DISTINCT FROM before AND or OR";
+
+/// The first of them in `sql`.
 pub(super) fn misread(sql: &str) -> Option<Finding> {
-    findings(sql)
-        .into_iter()
-        .find(|it| [joins::COMPARING_OUTER_JOIN, joins::ONE_SIDED_EQUALITY].contains(&&*it.construct))
+    findings(sql).into_iter().find(|it| MISREAD.contains(&&*it.construct))
 }
 
 #[derive(Default)]
@@ -343,6 +347,9 @@ impl Visitor for Walk {
             Expr::IsNotTrue(_) | Expr::IsNotFalse(_) => {
                 self.report(expr, "IS NOT TRUE", "Polars drops the NULLs; write COALESCE(…, FALSE)");
             }
+            Expr::IsDistinctFrom(_, second) | Expr::IsNotDistinctFrom(_, second) if joins_conditions(second) => {
+                self.report(expr, OPEN_DISTINCT, "write it in brackets: (a IS DISTINCT FROM b)");
+            }
             Expr::InSubquery { negated: true, .. } => {
                 self.report(expr, "NOT IN (SELECT …)", "a NULL among them hides every row; write NOT EXISTS");
             }
@@ -442,6 +449,10 @@ fn is_double(expr: &Expr) -> bool {
     }
 }
 
+fn joins_conditions(expr: &Expr) -> bool {
+    matches!(expr, Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. })
+}
+
 fn moves_a_date(expr: &Expr) -> bool {
     use BinaryOperator::{Minus, Plus};
     let is_interval = |expr: &Expr| matches!(expr, Expr::Interval(_));
@@ -526,6 +537,8 @@ mod tests {
             ),
             ("SELECT a.x AS x FROM a LEFT JOIN b ON b.k = a.k AND a.s = a.t", joins::ONE_SIDED_EQUALITY),
             ("SELECT a.k AS k, COUNT(*) AS n FROM a GROUP BY ALL", "GROUP BY ALL"),
+            ("SELECT a.x AS x FROM a WHERE a.x IS DISTINCT FROM a.y AND a.k = 1", OPEN_DISTINCT),
+            ("SELECT a.x AS x FROM a WHERE a.x IS NOT DISTINCT FROM a.y OR a.k = 1", OPEN_DISTINCT),
         ];
         for (sql, construct) in constructs {
             let found = findings(sql);
@@ -540,7 +553,7 @@ mod tests {
                    CAST(MAX(a.paid_at) + INTERVAL '8' HOUR AS DATE) AS paid_date\n\
                    FROM a JOIN d ON d.k = a.k AND d.dt > a.dt - INTERVAL '2' DAY\n\
                    LEFT JOIN b ON b.k = a.k AND (a.kind = 'x' AND 'y' = b.kind) AND b.x = CASE WHEN a.y > 0 THEN 1 END\n\
-                   WHERE b.k IS NULL AND EXISTS (SELECT 1 FROM c WHERE c.k = a.k) AND a.s LIKE 'VIP-%'\n\
+                   WHERE b.k IS NULL AND (a.x IS DISTINCT FROM a.y) AND EXISTS (SELECT 1 FROM c WHERE c.k = a.k) AND a.s LIKE 'VIP-%'\n\
                    GROUP BY a.k HAVING COUNT(*) > 1 ORDER BY n DESC NULLS LAST";
         assert_eq!(told(sql), Vec::<String>::new());
     }
