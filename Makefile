@@ -77,6 +77,9 @@ test-readers: $(VENV)/.ready engine-lakes ## The lake opens in pandas, Polars, D
 	$(PROGRAM) --now $(DEMO_NOW) simulate out/readers/7/merchant --listen 127.0.0.1:0 -- \
 	  $(VENV)/bin/python tests/readers/while_publishing.py $(PROGRAM) $(DEMO_NOW) out/readers/7/merchant/job.toml '{base_url}'
 
+test-random-rules: build $(VENV)/.ready ## Random rules find what DuckDB finds, or are refused; SEEDS
+	for seed in $(or $(SEEDS),1 2 3); do $(VENV)/bin/python tests/engines/random_rules.py $(PROGRAM) out/engines/random --seed $$seed || exit; done
+
 test-sail: $(SAIL)/.ready $(STORE)/.ready engine-lakes build-spark ## Sail, asked as Spark is, builds every ledger and judges every rule alike, in the program too
 	$(SAIL)/bin/python tests/engines/compare.py sail $(ENGINE_JOBS)
 	$(call ENGINE_NIGHTS,sail,$(SAIL)/bin/python tests/engines/with_sail.py python3 tests/engines/nights.py)
@@ -151,7 +154,7 @@ test-notebooks: $(VENV)/.ready lakes ## The notebook runs from top to bottom
 describe: ## Write the data dictionary and the other generated descriptions anew
 	cargo run --locked --quiet --example describe
 
-test-all: test test-sail test-spark test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
+test-all: test test-random-rules test-sail test-spark test-peers test-pack test-watching test-airflow test-store test-ceph ## test and everything that needs other programs
 
 test-requests: $(PEERS)/.cryptography ## Python's cryptography verifies what we sign
 	cargo build --locked --bin coupon-recon --example signed_requests
@@ -315,7 +318,7 @@ lint: ## Formatting, clippy, documentation
 clean-out: ## Remove what demo and tests have written
 	rm -rf out
 
-.PHONY: help build demo test test-all test-rust lakes engine-lakes poor-lakes test-readers test-sail test-spark spark-up spark-down \
+.PHONY: help build demo test test-all test-rust lakes engine-lakes poor-lakes test-readers test-random-rules test-sail test-spark spark-up spark-down \
   build-spark lint-spark on-spark test-contracts test-notebooks test-requests test-peers test-pack test-watching bench \
   bench-programs bench-large bench-scale bench-instructions bench-hot bench-tables bench-ingest bench-extraction test-airflow \
   test-store test-ceph torture describe lint clean-out
