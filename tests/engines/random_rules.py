@@ -29,7 +29,9 @@ AMOUNTS = {
 CONSTANTS = {"text": ["'u1'", "'m1'", "'x'", "'VIP-1'", "'USED'", "'C3'", "'wx'"], "amount": ["0", "100", "500", "1000"]}
 PATTERNS = ["'VIP%'", "'%x%'", "'u_'", "'%'"]
 COMPARISONS = ["=", "<>", "<", "<=", ">", ">="]
-# The tables of a rule by the names it gives them; `d` and `e` are groups.
+TIME = {"orders": "paid_at", "user_coupons": "use_time"}
+TIMES = [None, "2026-11-19 23:30:00", "2026-11-20 00:00:00", "2026-11-20 07:59:59", "2026-11-20 08:00:00", "2026-11-20 21:40:07"]
+# The tables of a rule by the names it gives them; `d` and `e` are groups, `f` has windows.
 ORIGIN = {"a": "orders", "y": "orders", "b": "user_coupons", "x": "user_coupons"}
 DEPTH = 2
 
@@ -59,14 +61,42 @@ class Dice(random.Random):
         return f"{table}.{self.choice([*columns, *(['stock_id', 'coupon_code'] if kind == 'text' else [])])}"
 
     def value(self, tables: list[str], kind: str, depth: int = 0) -> str:
-        inner = lambda: self.value(tables, kind, depth + 1)  # noqa: E731
+        inner = lambda kind=kind: self.value(tables, kind, depth + 1)  # noqa: E731
         plain = [lambda: self.column(self.choice(tables), kind)] * 8 + [lambda: self.choice(CONSTANTS[kind])] * 2
         nested = [
             lambda: f"COALESCE({inner()}, {self.choice(CONSTANTS[kind])})",
             lambda: f"NULLIF({inner()}, {self.choice(CONSTANTS[kind])})",
             lambda: f"CASE WHEN {self.condition(tables, depth + 1)} THEN {inner()}{f' ELSE {inner()}' if self.may(0.6) else ''} END",
-        ] + [lambda: f"({inner()} {self.choice('+-*')} {inner()})"] * (kind == "amount")
+            lambda: f"{self.choice(['GREATEST', 'LEAST'])}({inner()}, {inner()})",
+        ] + (self.amounts(inner, tables) if kind == "amount" else self.texts(inner))
         return self.choice(plain + nested * (depth < DEPTH))()
+
+    def amounts(self, inner, tables: list[str]) -> list:
+        part = lambda: self.choice(["YEAR", "MONTH", "WEEK", "DAY", "HOUR", "MINUTE"])  # noqa: E731
+        return [lambda: f"EXTRACT({part()} FROM {self.time(tables)})"] * any(it in ORIGIN for it in tables) + [lambda: f"({inner()} {self.choice('+-*')} {inner()})"] * 3 + [
+            lambda: f"ABS({inner()})",
+            lambda: f"(-{inner()})",
+            lambda: f"({inner()} % 7)",
+            lambda: f"LENGTH({inner('text')})",
+            lambda: f"CAST({self.choice(['FLOOR', 'CEIL'])}(CAST({inner()} AS DOUBLE) / 100) AS BIGINT)",
+        ]
+
+    def texts(self, inner) -> list:
+        return [
+            lambda: f"({inner()} || {inner()})",
+            lambda: f"{self.choice(['LOWER', 'UPPER', 'TRIM'])}({inner()})",
+            lambda: f"REPLACE({inner()}, '1', '22')",
+            lambda: f"SUBSTR({inner()}, {self.choice('12')}, {self.choice('13')})",
+            lambda: f"LEFT({inner()}, 1)",
+            lambda: f"SPLIT_PART({inner()}, '-', {self.choice('12')})",
+            lambda: f"CONCAT_WS('-', {inner()}, {inner()})",
+            lambda: f"CAST({inner('amount')} AS STRING)",
+        ]
+
+    def time(self, tables: list[str]) -> str:
+        table = self.choice([it for it in tables if it in ORIGIN])
+        moved = self.choice([" + INTERVAL '8' HOUR", " - INTERVAL '1' DAY", " + INTERVAL '90' MINUTE", ""])
+        return f"{table}.{TIME[ORIGIN[table]]}{moved}"
 
     def condition(self, tables: list[str], depth: int = 0) -> str:
         kind, no = self.choice(["text", "amount"]), self.choice(["", "NOT "])
@@ -78,29 +108,52 @@ class Dice(random.Random):
             lambda: f"{self.column(self.choice(tables), 'text')} {no}LIKE {self.choice(PATTERNS)}",
             lambda: f"({value()} IS {no}DISTINCT FROM {value()})",
         ]
+        if any(it in ORIGIN for it in tables):
+            plain += [lambda: f"{self.time(tables)} {self.choice(COMPARISONS)} {self.time(tables)}"]
+            plain += [lambda: f"CAST({self.time(tables)} AS DATE) {self.choice(COMPARISONS)} CAST({self.time(tables)} AS DATE)"]
         inner = lambda: self.condition(tables, depth + 1)  # noqa: E731
         nested = [lambda: f"({inner()} {self.choice(['AND', 'OR'])} {inner()})"] * 3 + [lambda: f"NOT ({inner()})"]
         return self.choice(plain + nested * (depth < DEPTH))()
 
-    def members(self) -> str:
+    def members(self, tables: list[str]) -> str:
         """A condition on another table."""
-        key = self.choice(["openid", "coupon_code"])
-        if self.may(0.4):
-            return f"a.{key} IN (SELECT x.{key} AS {key} FROM user_coupons x WHERE {self.condition(['x'], 1)})"
-        more = f" AND {self.condition(['x'], DEPTH)}" if self.may(0.4) else ""
-        return f"{self.choice(['', 'NOT '])}EXISTS (SELECT 1 FROM user_coupons x WHERE x.{key} = a.{key}{more})"
+        key, around = self.choice(["openid", "coupon_code"]), self.choice([it for it in tables if it in ORIGIN])
+        if self.may(0.3):
+            return f"{around}.{key} IN (SELECT x.{key} AS {key} FROM user_coupons x WHERE {self.condition(['x'], 1)})"
+        asked = [f"x.{key} = {around}.{key}", *[f"{self.choice([it for it in tables if it in ORIGIN])}.stock_id = x.stock_id"] * self.may(0.4)]
+        asked += [self.condition(["x"], DEPTH) for _ in range(self.randrange(3))]
+        self.shuffle(asked)
+        return f"{self.choice(['', 'NOT '])}EXISTS (SELECT 1 FROM user_coupons x WHERE {' AND '.join(asked)})"
 
     def group(self, key: str) -> str:
         table = self.choice("xy")
         amount, only = self.column(table, "amount"), self.condition([table], DEPTH)
-        # Polars counts in 32 bits without a sign, so that a count less something larger is four thousand million: counts are cast here.
-        total = self.choice([f"SUM({amount})", f"SUM(CASE WHEN {only} THEN {amount} END)", f"CAST(COUNT(DISTINCT {amount}) AS BIGINT)"])
+        total = self.choice([f"SUM({amount})", f"SUM(CASE WHEN {only} THEN {amount} END)", f"COUNT(DISTINCT {amount})", f"COUNT({amount})"])
         where = f" WHERE {self.condition([table], 1)}" if self.may(0.4) else ""
         having = " HAVING COUNT(*) > 1" if self.may(0.25) else ""
         return (
-            f"(SELECT {table}.{key} AS {key}, CAST(COUNT(*) AS BIGINT) AS n, {total} AS total, MIN({amount}) AS least, MAX({self.column(table, 'text')}) AS some"
+            f"(SELECT {table}.{key} AS {key}, COUNT(*) AS n, {total} AS total, MIN({amount}) AS least, MAX({self.column(table, 'text')}) AS some"
             f" FROM {ORIGIN[table]} {table}{where} GROUP BY {table}.{key}{having})"
         )
+
+    def windows(self) -> str:
+        """Orders with what windows over them say."""
+        parts = self.choice(["", "PARTITION BY y.openid ", "PARTITION BY y.merchant, y.channel "])
+        # By several keys NULL is the least value, by one it is where the rule wants it.
+        direction, key = self.choice(["ASC NULLS FIRST", "DESC NULLS LAST"]), self.column("y", self.choice(["amount", "text"]))
+        whole, ordered = f"OVER ({parts})", f"OVER ({parts}ORDER BY {key} {direction}, y.out_trade_no {direction})"
+        tied = f"OVER ({parts}ORDER BY {key} {self.choice(['', 'DESC '])}NULLS {self.choice(['FIRST', 'LAST'])})"
+        running = ordered.replace(")", " ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)")
+        amount, text = self.column("y", "amount"), self.column("y", "text")
+        columns = {
+            "row": [f"ROW_NUMBER() {ordered}"],
+            "n": [f"RANK() {tied}", f"DENSE_RANK() {tied}", f"RANK() {ordered}", f"COUNT(*) {whole}", f"COUNT({text}) {whole}", f"COUNT(*) {running}"],
+            "total": [f"SUM({amount}) {whole}", f"SUM({amount}) {running}", f"LAG({amount}) {ordered}", f"LEAD({amount}, 2) {ordered}"],
+            "least": [f"MIN({amount}) {whole}", f"MAX({amount}) {running}", f"FIRST_VALUE({amount}) {ordered}", f"LAST_VALUE({amount}) {ordered}"],
+            "some": [f"MAX({text}) {whole}", f"LAG({text}) {ordered}", f"FIRST_VALUE({text}) {ordered}", f"LEAD({text}) {ordered}"],
+        }  # fmt: skip
+        shown = ", ".join(f"{self.choice(said)} AS {name}" for name, said in columns.items())
+        return f"(SELECT y.out_trade_no AS out_trade_no, {shown} FROM orders y)"
 
     def rule(self) -> str:
         tables, joins = ["a"], ["orders a"]
@@ -115,7 +168,12 @@ class Dice(random.Random):
                 self.shuffle(sides)
                 joins.append(f"{self.choice(['JOIN', 'LEFT JOIN'])} {self.group(key)} {name} ON {' = '.join(sides)}")
                 tables.append(name)
-        conditions = [self.condition(tables) for _ in range(self.randrange(3))] + ([self.members()] if self.may(0.35) else [])
+        if self.may(0.3):
+            joins.append(f"{self.choice(['JOIN', 'LEFT JOIN'])} {self.windows()} f ON f.{self.choice(['out_trade_no = a.out_trade_no', 'row = LENGTH(a.product)'])}")
+            tables.append("f")
+        conditions = [self.condition(tables) for _ in range(self.randrange(3))] + ([self.members(tables)] if self.may(0.35) else [])
+        if self.may(0.1):
+            conditions.append(f"({self.members(tables)} OR {self.condition(tables, 1)})")
         shown = [f"COALESCE({self.value(tables, 'text')}, 'NULL')", f"COALESCE(CAST({self.value(tables, 'amount')} AS STRING), 'NULL')"]
         where = f"\nWHERE {f'{chr(10)}  AND '.join(conditions)}" if conditions else ""
         return f"SELECT a.out_trade_no AS out_trade_no,\n       {' || '.join(shown)} AS why,\n       1 AS at_risk_fen\nFROM {f'{chr(10)}'.join(joins)}{where}\n"
@@ -124,10 +182,10 @@ class Dice(random.Random):
         """A night's orders and coupons: some claim the same coupon, some one that is not there."""
         of = lambda table: {name: self.choice(values) for name, values in (TEXTS[table] | AMOUNTS[table]).items()}  # noqa: E731
         keys = [(stock, f"C{number}") for stock in ("S1", "S2") for number in range(14) if self.may(0.7)]
-        coupons = [{"stock_id": stock, "coupon_code": code, "stock_type": "NORMAL"} | of("user_coupons") for stock, code in keys]
+        coupons = [{"stock_id": stock, "coupon_code": code, "stock_type": "NORMAL", "use_time": self.choice(TIMES)} | of("user_coupons") for stock, code in keys]
         orders = [
             {"out_trade_no": f"T{number:02}", "stock_id": self.choice(["S1", "S2"]), "coupon_code": f"C{self.randrange(16)}",
-             "paid_at": f"2026-11-20 {self.randrange(24):02}:00:00"} | of("orders")
+             "paid_at": f"2026-11-{self.randrange(17, 21)} {self.randrange(24):02}:{self.randrange(60):02}:00"} | of("orders")
             for number in range(30)
         ]  # fmt: skip
         return {"orders": orders, "user_coupons": coupons}
@@ -173,10 +231,16 @@ def write(dice: Dice, folder: pathlib.Path, count: int) -> None:
 def loaded(day: dict[str, list[dict]]) -> duckdb.DuckDBPyConnection:
     duck = duckdb.connect()
     for table, lines in day.items():
-        columns = [f"{name} {'BIGINT' if name.endswith('_fen') else 'VARCHAR'}" for name in lines[0]]
+        columns = [f"{name} {kind_of(name)}" for name in lines[0]]
         duck.execute(f"CREATE TABLE {table} ({', '.join(columns)})")
         duck.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", [list(line.values()) for line in lines])
+        # The files tell the time of Shanghai, datasets that of UTC.
+        duck.execute(f"UPDATE {table} SET {TIME[table]} = {TIME[table]} - INTERVAL 8 HOUR")
     return duck
+
+
+def kind_of(column: str) -> str:
+    return "BIGINT" if column.endswith("_fen") else "TIMESTAMP" if column in TIME.values() else "VARCHAR"
 
 
 def put(path: pathlib.Path, text: str) -> None:

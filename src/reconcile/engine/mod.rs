@@ -1,11 +1,12 @@
 //! Polars over the partitions of a night. Tables and shared views are created when a query first names them; a
 //! view is computed once. Together with `tables`, the only file that uses Polars as the engine of the rules.
 
+mod dialect;
 mod reduced;
 pub(super) mod tables;
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
@@ -122,7 +123,7 @@ impl<'a> Engine<'a> {
                 context.register(name, table);
             }
         }
-        context.execute(&dialect(sql)).map_err(ReconcileError::query(what))
+        dialect::planned(&mut context, sql).map_err(ReconcileError::query(what))
     }
 
     /// The table with a name, created at first use; `None` if the word is not a table name.
@@ -217,8 +218,17 @@ fn collected<'c, T: DeserializeOwned + 'c>(
     query: LazyFrame,
     columns: &'c [ResultColumn<'c>],
 ) -> Result<RowBatches<'c, T>, ReconcileError> {
-    let frame = tables::fitting(query, columns).and_then(LazyFrame::collect).map_err(ReconcileError::query(what))?;
+    let frame = tables::fitting(query, columns).and_then(computed).map_err(ReconcileError::query(what))?;
     Ok(tables::read(what, frame, columns))
+}
+
+/// The rows of a plan. Where Polars panics over a rule it is that rule's error, which names its file.
+fn computed(query: LazyFrame) -> PolarsResult<DataFrame> {
+    let done = std::panic::catch_unwind(AssertUnwindSafe(|| query.collect()));
+    done.unwrap_or_else(|panic| {
+        let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        polars_bail!(ComputeError: "Polars cannot run it: {}", words.unwrap_or("it stopped"))
+    })
 }
 
 /// Whether a view only computes columns of one table: it then stays a plan, so that each rule reads only the
@@ -234,9 +244,14 @@ fn names_in(sql: &str) -> BTreeSet<&str> {
     code.flat_map(|line| NAME.find_iter(line)).map(|word| word.as_str()).collect()
 }
 
-/// Converts the portable `INTERVAL '8' HOUR` to the syntax of this Polars version: `INTERVAL '8 HOUR'`.
-fn dialect(sql: &str) -> Cow<'_, str> {
-    static INTERVAL: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"INTERVAL '(\d+)' ([A-Z]+)").expect("the pattern is well-formed"));
-    INTERVAL.replace_all(sql, "INTERVAL '$1 $2'")
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_over_a_rule_is_its_error() {
+        let rows = df!("x" => [1i64]).unwrap().lazy();
+        let broken = rows.map(|_| panic!("two heights"), AllowedOptimizations::default(), None, None);
+        assert_eq!(computed(broken).unwrap_err().to_string(), "Polars cannot run it: two heights");
+    }
 }

@@ -37,7 +37,7 @@ impl Engine<'_> {
         let (mut sources, mut shapes, mut words) = (Sources::new(), Vec::new(), BTreeSet::new());
         words.extend(self.basis.rules.views().flat_map(|(_, sql)| names_in(sql)).map(str::to_owned));
         for rule in rules {
-            let shape = Shape::parse(&dialect(&rule.sql), &mut |name| self.meaning(name, &mut sources));
+            let shape = Shape::parse(&dialect::with_intervals(&rule.sql), &mut |name| self.meaning(name, &mut sources));
             shapes.extend(shape.map(|shape| (rule.id.clone(), shape)));
             words.extend(names_in(&rule.sql).into_iter().map(str::to_owned));
         }
@@ -93,9 +93,8 @@ impl Engine<'_> {
             };
             table.into_iter().for_each(|table| context.register(&name_of(place), table));
         }
-        let sql = dialect(sql);
-        let renamed = with_names(&sql, name_of).unwrap_or_default();
-        context.execute(&renamed).map_err(ReconcileError::query(what))
+        let renamed = with_names(sql, name_of).unwrap_or_default();
+        dialect::planned(&mut context, &renamed).map_err(ReconcileError::query(what))
     }
 
     /// The meaning of a name in a FROM.
@@ -105,7 +104,7 @@ impl Engine<'_> {
         }
         let is_a_table = order_book::VIEWS.contains(&name) || name == observed::VIEW;
         if let Some(sql) = self.basis.rules.view(name).filter(|_| !is_a_table) {
-            return Some(Meaning::View(dialect(sql).into_owned()));
+            return Some(Meaning::View(dialect::with_intervals(sql).into_owned()));
         }
         if !sources.contains_key(name) {
             let source = self.source(name);

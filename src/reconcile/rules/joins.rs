@@ -38,7 +38,8 @@ pub(super) fn misread<'q>(condition: &'q Expr, joined: &TableFactor, is_inner: b
     conjuncts(condition).into_iter().filter_map(read).collect()
 }
 
-fn conjuncts(condition: &Expr) -> Vec<&Expr> {
+/// The parts of a condition that AND joins.
+pub(super) fn conjuncts(condition: &Expr) -> Vec<&Expr> {
     match condition {
         Expr::Nested(inner) => conjuncts(inner),
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => [conjuncts(left), conjuncts(right)].concat(),
@@ -102,7 +103,7 @@ impl Visitor for Columns {
 }
 
 /// What the columns of a table are called by.
-fn name_of(table: &TableFactor) -> Option<String> {
+pub(in crate::reconcile) fn name_of(table: &TableFactor) -> Option<String> {
     match table {
         TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
             Some(alias.name.value.clone())

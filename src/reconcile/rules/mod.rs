@@ -1,12 +1,14 @@
 //! The rules: one SQL file each, with a comment header that describes a row, and one SELECT. Loads
 //! and checks them; `judge` runs them.
 
+mod aggregates;
 mod error;
 mod header;
 mod joins;
 pub(super) mod place;
 mod portable;
 mod reads;
+mod subqueries;
 mod tables;
 mod wording;
 
@@ -15,10 +17,13 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
+pub(super) use aggregates::names_a_column;
 pub use error::RuleError;
 pub use header::{Input, Key, Rule};
+pub(super) use joins::name_of;
 pub use portable::{Finding, findings};
 pub(super) use reads::Reads;
+pub(super) use subqueries::{Equated, can_be_joined, equated};
 pub use wording::Wording;
 
 use crate::job::RuleId;
@@ -50,7 +55,7 @@ impl Rules {
         }
         for folder in folders {
             for rule in rules_in(folder)? {
-                refuse_misread(&rule)?;
+                refuse_unreadable(&rule)?;
                 rules.insert(rule)?;
             }
         }
@@ -188,8 +193,8 @@ pub(super) fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
 }
 
 /// What is merely not portable is for `rules test` to tell; a rule that finds other rows than it says is not run.
-fn refuse_misread(rule: &Rule) -> Result<(), RuleError> {
-    match portable::misread(&rule.sql) {
+fn refuse_unreadable(rule: &Rule) -> Result<(), RuleError> {
+    match portable::refused(&rule.sql) {
         Some(finding) => Err(RuleError::Misread { file: rule.file.clone(), finding }),
         None => Ok(()),
     }

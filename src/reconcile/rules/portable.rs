@@ -15,7 +15,8 @@ use sqlparser::ast::{
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use super::joins;
+use super::subqueries::{self, equated};
+use super::{aggregates, joins};
 
 /// A construct that is not portable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,13 +36,12 @@ impl fmt::Display for Finding {
 }
 
 /// Functions that all engines have and interpret alike.
-const FUNCTIONS: [&str; 28] = [
+const FUNCTIONS: [&str; 27] = [
     "abs",
     "avg",
     "coalesce",
     "concat_ws",
     "count",
-    "date_trunc",
     "dense_rank",
     "first_value",
     "greatest",
@@ -84,15 +84,35 @@ pub fn findings(sql: &str) -> Vec<Finding> {
     walk.found
 }
 
-/// Constructs of which this program's own engine makes something else, without a word.
-const MISREAD: [&str; 3] = [joins::COMPARING_OUTER_JOIN, joins::ONE_SIDED_EQUALITY, OPEN_DISTINCT];
+/// Constructs of which this program's own engine makes something else, without a word, or of which it says nothing that helps.
+const REFUSED: [&str; 14] = [
+    joins::COMPARING_OUTER_JOIN,
+    joins::ONE_SIDED_EQUALITY,
+    aggregates::CONSTANT_SUM,
+    aggregates::RUNNING_TOTAL,
+    aggregates::RUNNING_OTHER,
+    aggregates::NAMED_WINDOW,
+    aggregates::GREATEST_NULLS,
+    aggregates::AGGREGATE_IN_WINDOW,
+    OPEN_DISTINCT,
+    EXISTS_ELSEWHERE,
+    COMPARING_EXISTS,
+    SINGLE_VALUE,
+    LIST_OF_COLUMNS,
+    CORRELATED_IN,
+];
 
 /// Polars' parser takes all that follows for the second value: `a IS DISTINCT FROM (b AND c = d)`.
 const OPEN_DISTINCT: &str = "IS DISTINCT FROM before AND or OR";
+const EXISTS_ELSEWHERE: &str = "EXISTS other than in the WHERE of one FROM with named columns";
+const COMPARING_EXISTS: &str = "an EXISTS that asks more of the query around it than equal values";
+const SINGLE_VALUE: &str = "a SELECT as a value";
+const LIST_OF_COLUMNS: &str = "IN a list of columns";
+const CORRELATED_IN: &str = "IN (SELECT …) that names the query around it";
 
 /// The first of them in `sql`.
-pub(super) fn misread(sql: &str) -> Option<Finding> {
-    findings(sql).into_iter().find(|it| MISREAD.contains(&&*it.construct))
+pub(super) fn refused(sql: &str) -> Option<Finding> {
+    findings(sql).into_iter().find(|it| REFUSED.contains(&&*it.construct))
 }
 
 #[derive(Default)]
@@ -100,6 +120,8 @@ struct Walk {
     found: Vec<Finding>,
     /// EXISTS only asks whether there are rows: their columns need no names.
     unnamed: BTreeSet<String>,
+    /// Positions where an EXISTS can be asked.
+    asked: BTreeSet<(u64, u64)>,
     /// Positions where fractions of seconds are removed by a FLOOR around them.
     whole_seconds: BTreeSet<(u64, u64)>,
 }
@@ -170,8 +192,12 @@ impl Walk {
         for window in &select.named_window {
             if let NamedWindowExpr::WindowSpec(window) = &window.1 {
                 self.order(&window.order_by);
+                if let Some((construct, advice)) = aggregates::misplaced_nulls(&window.order_by) {
+                    self.report(select, construct, advice);
+                }
             }
         }
+        self.asked.extend(subqueries::exists_of(select).iter().map(place_of));
         for join in select.from.iter().flat_map(|table| &table.joins) {
             self.join(&join.relation, &join.join_operator);
         }
@@ -211,9 +237,14 @@ impl Walk {
             "round" => "engines differ at .5; count in whole fen",
             "position" | "strpos" | "instr" => "engines differ on NULL; use LIKE",
             "mod" => "write a % b",
+            "date_trunc" => "Polars' SQL has none; write CAST(… AS DATE) or EXTRACT",
             "if" | "iif" | "nvl" => "write CASE or COALESCE",
             "datediff" | "date_add" | "date_sub" => "compare with date ± INTERVAL",
+            "first_value" | "last_value" if function.over.is_none() => "of which row? Write a window after OVER",
             _ if FUNCTIONS.contains(&name.as_str()) => {
+                for (construct, advice) in aggregates::misread(function) {
+                    self.report(function, construct, advice);
+                }
                 return self.window(function);
             }
             _ => "it is not among the functions all engines have (jobs/rules/README.md)",
@@ -274,6 +305,15 @@ impl Walk {
                 self.report(cast, "a DOUBLE as a whole number", "say how it is rounded: CAST(FLOOR(…) AS BIGINT)");
             }
             _ => {}
+        }
+    }
+
+    fn exists(&mut self, expr: &Expr, subquery: &Query) {
+        let is_asked = self.asked.contains(&place_of(expr));
+        if !is_asked {
+            self.report(expr, EXISTS_ELSEWHERE, "LEFT JOIN a query of its keys, and ask whether they are NULL");
+        } else if equated(subquery).is_none() {
+            self.report(expr, COMPARING_EXISTS, "equate values of both with = and AND, or join and compare");
         }
     }
 
@@ -343,12 +383,20 @@ impl Visitor for Walk {
             Expr::Function(function) => self.function(function),
             Expr::Exists { subquery, .. } => {
                 self.unnamed.insert(subquery.body.to_string());
+                self.exists(expr, subquery);
+            }
+            Expr::Subquery(_) => self.report(expr, SINGLE_VALUE, "join a query that gives it"),
+            Expr::InList { list, .. } if list.iter().any(|it| column_name(it).is_some()) => {
+                self.report(expr, LIST_OF_COLUMNS, "write a = b OR a = c");
             }
             Expr::IsNotTrue(_) | Expr::IsNotFalse(_) => {
                 self.report(expr, "IS NOT TRUE", "Polars drops the NULLs; write COALESCE(…, FALSE)");
             }
             Expr::IsDistinctFrom(_, second) | Expr::IsNotDistinctFrom(_, second) if joins_conditions(second) => {
                 self.report(expr, OPEN_DISTINCT, "write it in brackets: (a IS DISTINCT FROM b)");
+            }
+            Expr::InSubquery { subquery, .. } if subqueries::names_around(subquery) => {
+                self.report(expr, CORRELATED_IN, "write EXISTS");
             }
             Expr::InSubquery { negated: true, .. } => {
                 self.report(expr, "NOT IN (SELECT …)", "a NULL among them hides every row; write NOT EXISTS");
@@ -539,6 +587,36 @@ mod tests {
             ("SELECT a.k AS k, COUNT(*) AS n FROM a GROUP BY ALL", "GROUP BY ALL"),
             ("SELECT a.x AS x FROM a WHERE a.x IS DISTINCT FROM a.y AND a.k = 1", OPEN_DISTINCT),
             ("SELECT a.x AS x FROM a WHERE a.x IS NOT DISTINCT FROM a.y OR a.k = 1", OPEN_DISTINCT),
+            ("SELECT a.k AS k, SUM(CASE WHEN 1 = 1 THEN 2 END) AS n FROM a GROUP BY a.k", aggregates::CONSTANT_SUM),
+            ("SELECT SUM(a.x) OVER (ORDER BY a.k NULLS LAST) AS n FROM a", aggregates::RUNNING_TOTAL),
+            (
+                "SELECT COUNT(*) OVER (ORDER BY a.k NULLS LAST RANGE UNBOUNDED PRECEDING) AS n FROM a",
+                aggregates::RUNNING_TOTAL,
+            ),
+            (
+                "SELECT AVG(a.x) OVER (ORDER BY a.k NULLS LAST ROWS UNBOUNDED PRECEDING) AS n FROM a",
+                aggregates::RUNNING_OTHER,
+            ),
+            ("SELECT MIN(a.x) OVER w AS n FROM a WINDOW w AS (ORDER BY a.k NULLS LAST)", aggregates::NAMED_WINDOW),
+            ("SELECT RANK() OVER (ORDER BY a.k NULLS LAST, a.x NULLS FIRST) AS n FROM a", aggregates::GREATEST_NULLS),
+            (
+                "SELECT LAG(a.x) OVER (ORDER BY a.k DESC NULLS LAST, a.x DESC NULLS FIRST) AS n FROM a",
+                aggregates::GREATEST_NULLS,
+            ),
+            (
+                "SELECT RANK() OVER w AS n FROM a WINDOW w AS (ORDER BY a.k NULLS LAST, a.x NULLS LAST)",
+                aggregates::GREATEST_NULLS,
+            ),
+            ("SELECT a.k AS k, SUM(COUNT(*)) OVER () AS n FROM a GROUP BY a.k", aggregates::AGGREGATE_IN_WINDOW),
+            ("SELECT a.k AS k, FIRST_VALUE(a.x) AS x FROM a GROUP BY a.k", "FIRST_VALUE()"),
+            ("SELECT DATE_TRUNC('day', a.paid_at) AS d FROM a", "DATE_TRUNC()"),
+            ("SELECT EXISTS (SELECT 1 FROM b WHERE b.k = a.k) AS e FROM a", EXISTS_ELSEWHERE),
+            ("SELECT * FROM a JOIN c ON c.k = a.k WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k)", EXISTS_ELSEWHERE),
+            ("SELECT a.x AS x FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k AND b.x > a.x)", COMPARING_EXISTS),
+            ("SELECT a.x AS x FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.x = 1)", COMPARING_EXISTS),
+            ("SELECT a.x AS x FROM a WHERE a.x > (SELECT MAX(b.x) AS x FROM b)", SINGLE_VALUE),
+            ("SELECT a.x AS x FROM a WHERE a.x IN (a.y, 5)", LIST_OF_COLUMNS),
+            ("SELECT a.x AS x FROM a WHERE a.x IN (SELECT b.x AS x FROM b WHERE b.k = a.k)", CORRELATED_IN),
         ];
         for (sql, construct) in constructs {
             let found = findings(sql);
@@ -550,10 +628,12 @@ mod tests {
     fn what_all_engines_read_alike_passes() {
         let sql = "SELECT a.k AS k, COUNT(*) AS n, SUM(CASE WHEN a.x > 0 THEN a.x ELSE 0 END) AS fen,\n\
                    CAST(FLOOR(CAST(SUM(a.x) * 85 + 50 AS DOUBLE) / 100) AS BIGINT) AS due_fen,\n\
-                   CAST(MAX(a.paid_at) + INTERVAL '8' HOUR AS DATE) AS paid_date\n\
+                   CAST(MAX(a.paid_at) + INTERVAL '8' HOUR AS DATE) AS paid_date,\n\
+                   SUM(a.x) OVER (PARTITION BY a.k ORDER BY a.k NULLS LAST ROWS UNBOUNDED PRECEDING) AS so_far_fen,\n\
+                   RANK() OVER (ORDER BY a.k DESC NULLS LAST, a.x DESC NULLS LAST) AS place\n\
                    FROM a JOIN d ON d.k = a.k AND d.dt > a.dt - INTERVAL '2' DAY\n\
                    LEFT JOIN b ON b.k = a.k AND (a.kind = 'x' AND 'y' = b.kind) AND b.x = CASE WHEN a.y > 0 THEN 1 END\n\
-                   WHERE b.k IS NULL AND (a.x IS DISTINCT FROM a.y) AND EXISTS (SELECT 1 FROM c WHERE c.k = a.k) AND a.s LIKE 'VIP-%'\n\
+                   WHERE b.k IS NULL AND (a.x IS DISTINCT FROM a.y) AND (a.z = 1 OR EXISTS (SELECT 1 FROM c WHERE c.k = b.k AND c.x > 1)) AND a.s LIKE 'VIP-%'\n\
                    GROUP BY a.k HAVING COUNT(*) > 1 ORDER BY n DESC NULLS LAST";
         assert_eq!(told(sql), Vec::<String>::new());
     }
