@@ -13,8 +13,7 @@ use sqlparser::ast::{
     Expr, Function, FunctionArguments, OrderByExpr, Visit, Visitor, WindowFrameUnits, WindowSpec, WindowType,
 };
 
-/// What was found, and its replacement.
-pub(super) type Misread = (&'static str, &'static str);
+use super::misread::Misread;
 
 pub(super) const CONSTANT_SUM: &str = "SUM of a constant";
 pub(super) const RUNNING_TOTAL: &str = "an aggregate in an ordered window without ROWS";
@@ -32,7 +31,7 @@ pub(super) fn misread(function: &Function) -> Vec<Misread> {
     let name = function.name.to_string().to_lowercase();
     let mut found = Vec::new();
     if name == "sum" && !names_a_column(&function.args) {
-        found.push((CONSTANT_SUM, "Polars does not count its rows: write COUNT(*)"));
+        found.push(Misread { construct: CONSTANT_SUM, advice: "Polars does not count its rows: write COUNT(*)" });
     }
     let is_aggregate = AGGREGATES.contains(&name.as_str());
     match &function.over {
@@ -40,11 +39,16 @@ pub(super) fn misread(function: &Function) -> Vec<Misread> {
             found.extend(is_aggregate.then(|| running(&name, window)).flatten());
             found.extend(misplaced_nulls(&window.order_by));
         }
-        Some(WindowType::NamedWindow(_)) if is_aggregate => found.push((NAMED_WINDOW, "write the window after OVER")),
+        Some(WindowType::NamedWindow(_)) if is_aggregate => {
+            found.push(Misread { construct: NAMED_WINDOW, advice: "write the window after OVER" })
+        }
         _ => {}
     }
     if function.over.is_some() && aggregates_in(&function.args) {
-        found.push((AGGREGATE_IN_WINDOW, "aggregate in a query and put the window in one around it"));
+        found.push(Misread {
+            construct: AGGREGATE_IN_WINDOW,
+            advice: "aggregate in a query and put the window in one around it",
+        });
     }
     found
 }
@@ -54,15 +58,20 @@ pub(super) fn misplaced_nulls(keys: &[OrderByExpr]) -> Option<Misread> {
     let is_greatest =
         |key: &OrderByExpr| key.options.nulls_first.is_some_and(|is_first| is_first != key.options.asc.unwrap_or(true));
     let advice = "Polars takes NULL for the least: ASC NULLS FIRST, DESC NULLS LAST, or a COALESCE of the key";
-    (keys.len() > 1 && keys.iter().any(is_greatest)).then_some((GREATEST_NULLS, advice))
+    (keys.len() > 1 && keys.iter().any(is_greatest)).then_some(Misread { construct: GREATEST_NULLS, advice })
 }
 
 fn running(name: &str, window: &WindowSpec) -> Option<Misread> {
     let counts_rows = window.window_frame.as_ref().is_some_and(|frame| frame.units == WindowFrameUnits::Rows);
     match (window.order_by.is_empty(), RUNNING.contains(&name), counts_rows) {
         (true, ..) | (false, true, true) => None,
-        (_, true, _) => Some((RUNNING_TOTAL, "add ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW")),
-        _ => Some((RUNNING_OTHER, "Polars takes the whole partition: leave ORDER BY out, or take SUM and COUNT")),
+        (_, true, _) => {
+            Some(Misread { construct: RUNNING_TOTAL, advice: "add ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW" })
+        }
+        _ => Some(Misread {
+            construct: RUNNING_OTHER,
+            advice: "Polars takes the whole partition: leave ORDER BY out, or take SUM and COUNT",
+        }),
     }
 }
 

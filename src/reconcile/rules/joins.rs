@@ -10,30 +10,26 @@ use std::ops::ControlFlow;
 
 use sqlparser::ast::{BinaryOperator, Expr, TableFactor, Visit, Visitor};
 
-/// A condition that is read as another one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Misread<'q> {
-    pub(super) condition: &'q Expr,
-    pub(super) construct: &'static str,
-    pub(super) advice: &'static str,
-}
+use super::misread::Misread;
 
 pub(super) const COMPARING_OUTER_JOIN: &str = "an outer join ON other than equalities";
 pub(super) const ONE_SIDED_EQUALITY: &str = "an ON that compares a table with itself or a constant";
 
 /// The parts of a condition that are read as other ones.
-pub(super) fn misread<'q>(condition: &'q Expr, joined: &TableFactor, is_inner: bool) -> Vec<Misread<'q>> {
+pub(super) fn misread<'q>(condition: &'q Expr, joined: &TableFactor, is_inner: bool) -> Vec<(&'q Expr, Misread)> {
     let joined = name_of(joined);
     let read = |condition: &'q Expr| match condition {
         Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
             one_sided(condition, [left, right], joined.as_deref())
         }
         Expr::IsNotDistinctFrom(..) => None,
-        _ => (!is_inner).then_some(Misread {
+        _ => (!is_inner).then_some((
             condition,
-            construct: COMPARING_OUTER_JOIN,
-            advice: "Polars leaves out rows without a partner; compare in the joined query, or in a CASE",
-        }),
+            Misread {
+                construct: COMPARING_OUTER_JOIN,
+                advice: "Polars leaves out rows without a partner; compare in the joined query, or in a CASE",
+            },
+        )),
     };
     conjuncts(condition).into_iter().filter_map(read).collect()
 }
@@ -57,15 +53,17 @@ enum Speaks {
     Otherwise,
 }
 
-fn one_sided<'q>(condition: &'q Expr, sides: [&Expr; 2], joined: Option<&str>) -> Option<Misread<'q>> {
+fn one_sided<'q>(condition: &'q Expr, sides: [&Expr; 2], joined: Option<&str>) -> Option<(&'q Expr, Misread)> {
     use Speaks::{OfJoined, OfNone, OfOthers};
     let joined = joined?;
     match sides.map(|side| tables_of(side, joined)) {
-        [OfJoined, OfNone | OfJoined] | [OfNone | OfOthers, OfOthers] => Some(Misread {
+        [OfJoined, OfNone | OfJoined] | [OfNone | OfOthers, OfOthers] => Some((
             condition,
-            construct: ONE_SIDED_EQUALITY,
-            advice: "Polars looks for a column in the wrong table; filter in the joined query, or in WHERE",
-        }),
+            Misread {
+                construct: ONE_SIDED_EQUALITY,
+                advice: "Polars looks for a column in the wrong table; filter in the joined query, or in WHERE",
+            },
+        )),
         _ => None,
     }
 }

@@ -3,8 +3,10 @@
 
 mod aggregates;
 mod error;
+mod expressions;
 mod header;
 mod joins;
+mod misread;
 pub(super) mod place;
 mod portable;
 mod reads;
@@ -194,7 +196,7 @@ pub(super) fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
 
 /// What is merely not portable is for `rules test` to tell; a rule that finds other rows than it says is not run.
 fn refuse_unreadable(rule: &Rule) -> Result<(), RuleError> {
-    match portable::refused(&rule.sql) {
+    match misread::refused(&rule.sql) {
         Some(finding) => Err(RuleError::Misread { file: rule.file.clone(), finding }),
         None => Ok(()),
     }

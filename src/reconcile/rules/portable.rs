@@ -15,8 +15,11 @@ use sqlparser::ast::{
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use super::subqueries::{self, equated};
-use super::{aggregates, joins};
+use super::expressions::{
+    is_date, is_double, is_instant, is_portable_field, joins_conditions, moves_a_date, name_of, place_of, seconds_in,
+};
+use super::misread::{self, Misread};
+use super::{aggregates, joins, subqueries};
 
 /// A construct that is not portable.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,37 +87,6 @@ pub fn findings(sql: &str) -> Vec<Finding> {
     walk.found
 }
 
-/// Constructs of which this program's own engine makes something else, without a word, or of which it says nothing that helps.
-const REFUSED: [&str; 14] = [
-    joins::COMPARING_OUTER_JOIN,
-    joins::ONE_SIDED_EQUALITY,
-    aggregates::CONSTANT_SUM,
-    aggregates::RUNNING_TOTAL,
-    aggregates::RUNNING_OTHER,
-    aggregates::NAMED_WINDOW,
-    aggregates::GREATEST_NULLS,
-    aggregates::AGGREGATE_IN_WINDOW,
-    OPEN_DISTINCT,
-    EXISTS_ELSEWHERE,
-    COMPARING_EXISTS,
-    SINGLE_VALUE,
-    LIST_OF_COLUMNS,
-    CORRELATED_IN,
-];
-
-/// Polars' parser takes all that follows for the second value: `a IS DISTINCT FROM (b AND c = d)`.
-const OPEN_DISTINCT: &str = "IS DISTINCT FROM before AND or OR";
-const EXISTS_ELSEWHERE: &str = "EXISTS other than in the WHERE of one FROM with named columns";
-const COMPARING_EXISTS: &str = "an EXISTS that asks more of the query around it than equal values";
-const SINGLE_VALUE: &str = "a SELECT as a value";
-const LIST_OF_COLUMNS: &str = "IN a list of columns";
-const CORRELATED_IN: &str = "IN (SELECT …) that names the query around it";
-
-/// The first of them in `sql`.
-pub(super) fn refused(sql: &str) -> Option<Finding> {
-    findings(sql).into_iter().find(|it| REFUSED.contains(&&*it.construct))
-}
-
 #[derive(Default)]
 struct Walk {
     found: Vec<Finding>,
@@ -129,6 +101,10 @@ struct Walk {
 impl Walk {
     fn report(&mut self, at: &impl Spanned, construct: impl Into<String>, advice: &'static str) {
         self.report_on(at.span().start.line, construct, advice);
+    }
+
+    fn misread(&mut self, at: &impl Spanned, it: Misread) {
+        self.report(at, it.construct, it.advice);
     }
 
     fn report_on(&mut self, line: u64, construct: impl Into<String>, advice: &'static str) {
@@ -192,8 +168,8 @@ impl Walk {
         for window in &select.named_window {
             if let NamedWindowExpr::WindowSpec(window) = &window.1 {
                 self.order(&window.order_by);
-                if let Some((construct, advice)) = aggregates::misplaced_nulls(&window.order_by) {
-                    self.report(select, construct, advice);
+                if let Some(it) = aggregates::misplaced_nulls(&window.order_by) {
+                    self.misread(select, it);
                 }
             }
         }
@@ -222,8 +198,8 @@ impl Walk {
             }
             JoinConstraint::Natural => self.report(relation, "NATURAL JOIN", "write ON"),
             JoinConstraint::On(condition) => {
-                for it in joins::misread(condition, relation, is_inner) {
-                    self.report(it.condition, it.construct, it.advice);
+                for (condition, it) in joins::misread(condition, relation, is_inner) {
+                    self.misread(condition, it);
                 }
             }
             _ => {}
@@ -242,8 +218,8 @@ impl Walk {
             "datediff" | "date_add" | "date_sub" => "compare with date ± INTERVAL",
             "first_value" | "last_value" if function.over.is_none() => "of which row? Write a window after OVER",
             _ if FUNCTIONS.contains(&name.as_str()) => {
-                for (construct, advice) in aggregates::misread(function) {
-                    self.report(function, construct, advice);
+                for it in aggregates::misread(function) {
+                    self.misread(function, it);
                 }
                 return self.window(function);
             }
@@ -308,15 +284,6 @@ impl Walk {
         }
     }
 
-    fn exists(&mut self, expr: &Expr, subquery: &Query) {
-        let is_asked = self.asked.contains(&place_of(expr));
-        if !is_asked {
-            self.report(expr, EXISTS_ELSEWHERE, "LEFT JOIN a query of its keys, and ask whether they are NULL");
-        } else if equated(subquery).is_none() {
-            self.report(expr, COMPARING_EXISTS, "equate values of both with = and AND, or join and compare");
-        }
-    }
-
     fn value(&mut self, value: &ValueWithSpan) {
         match &value.value {
             Value::SingleQuotedString(text) if text.contains('\\') => {
@@ -375,6 +342,10 @@ impl Visitor for Walk {
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let is_asked = self.asked.contains(&place_of(expr));
+        if let Some(it) = subqueries::misread(expr, is_asked) {
+            self.misread(expr, it);
+        }
         match expr {
             Expr::Identifier(name) => self.name(name),
             Expr::CompoundIdentifier(names) => names.iter().for_each(|name| self.name(name)),
@@ -383,20 +354,12 @@ impl Visitor for Walk {
             Expr::Function(function) => self.function(function),
             Expr::Exists { subquery, .. } => {
                 self.unnamed.insert(subquery.body.to_string());
-                self.exists(expr, subquery);
-            }
-            Expr::Subquery(_) => self.report(expr, SINGLE_VALUE, "join a query that gives it"),
-            Expr::InList { list, .. } if list.iter().any(|it| column_name(it).is_some()) => {
-                self.report(expr, LIST_OF_COLUMNS, "write a = b OR a = c");
             }
             Expr::IsNotTrue(_) | Expr::IsNotFalse(_) => {
                 self.report(expr, "IS NOT TRUE", "Polars drops the NULLs; write COALESCE(…, FALSE)");
             }
             Expr::IsDistinctFrom(_, second) | Expr::IsNotDistinctFrom(_, second) if joins_conditions(second) => {
-                self.report(expr, OPEN_DISTINCT, "write it in brackets: (a IS DISTINCT FROM b)");
-            }
-            Expr::InSubquery { subquery, .. } if subqueries::names_around(subquery) => {
-                self.report(expr, CORRELATED_IN, "write EXISTS");
+                self.report(expr, misread::OPEN_DISTINCT, "write it in brackets: (a IS DISTINCT FROM b)");
             }
             Expr::InSubquery { negated: true, .. } => {
                 self.report(expr, "NOT IN (SELECT …)", "a NULL among them hides every row; write NOT EXISTS");
@@ -432,82 +395,6 @@ impl Visitor for Walk {
     fn pre_visit_value(&mut self, value: &ValueWithSpan) -> ControlFlow<()> {
         self.value(value);
         ControlFlow::Continue(())
-    }
-}
-
-fn is_portable_field(field: &DateTimeField) -> bool {
-    use DateTimeField::{Day, Hour, Minute, Month, Week, Year};
-    matches!(field, Year | Month | Day | Hour | Minute | Week(_))
-}
-
-/// The `EXTRACT(SECOND FROM …)` in `CAST(… AS DOUBLE)`.
-fn seconds_in(expr: &Expr) -> Option<&Expr> {
-    match expr {
-        Expr::Cast { expr: inner, .. } if is_double(expr) => {
-            Some(&**inner).filter(|inner| matches!(inner, Expr::Extract { field: DateTimeField::Second, .. }))
-        }
-        _ => None,
-    }
-}
-
-fn place_of(expr: &Expr) -> (u64, u64) {
-    let start = expr.span().start;
-    (start.line, start.column)
-}
-
-/// The name of a column in the result.
-fn name_of(item: &SelectItem) -> Option<String> {
-    match item {
-        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
-        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.clone()),
-        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().map(|name| name.value.clone()),
-        _ => None,
-    }
-}
-
-/// The type of a column by the naming convention of our datasets: `paid_date`, `dt`; `paid_at`,
-/// `create_time`.
-fn column_name(expr: &Expr) -> Option<&str> {
-    match expr {
-        Expr::Identifier(name) => Some(&name.value),
-        Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
-        Expr::Nested(inner) => column_name(inner),
-        _ => None,
-    }
-}
-
-fn is_instant(expr: &Expr) -> bool {
-    let by_name = column_name(expr).is_some_and(|name| name.ends_with("_at") || name.ends_with("_time"));
-    by_name || matches!(expr, Expr::Cast { data_type: DataType::Timestamp(..), .. })
-}
-
-fn is_date(expr: &Expr) -> bool {
-    let by_name =
-        column_name(expr).is_some_and(|name| name == "dt" || name.ends_with("_date") || name.ends_with("_dt"));
-    by_name || is_instant(expr) || matches!(expr, Expr::Cast { data_type: DataType::Date, .. })
-}
-
-/// Whether a cast converts to DOUBLE; FLOOR and CEIL make the value an integer again.
-fn is_double(expr: &Expr) -> bool {
-    match expr {
-        Expr::Cast { data_type: DataType::Double(_) | DataType::Float(_) | DataType::Real, .. } => true,
-        Expr::BinaryOp { left, right, .. } => is_double(left) || is_double(right),
-        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_double(inner),
-        _ => false,
-    }
-}
-
-fn joins_conditions(expr: &Expr) -> bool {
-    matches!(expr, Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. })
-}
-
-fn moves_a_date(expr: &Expr) -> bool {
-    use BinaryOperator::{Minus, Plus};
-    let is_interval = |expr: &Expr| matches!(expr, Expr::Interval(_));
-    match expr {
-        Expr::BinaryOp { left, op: Plus | Minus, right } => is_interval(left) || is_interval(right),
-        Expr::Nested(inner) => moves_a_date(inner),
-        _ => false,
     }
 }
 
@@ -585,8 +472,8 @@ mod tests {
             ),
             ("SELECT a.x AS x FROM a LEFT JOIN b ON b.k = a.k AND a.s = a.t", joins::ONE_SIDED_EQUALITY),
             ("SELECT a.k AS k, COUNT(*) AS n FROM a GROUP BY ALL", "GROUP BY ALL"),
-            ("SELECT a.x AS x FROM a WHERE a.x IS DISTINCT FROM a.y AND a.k = 1", OPEN_DISTINCT),
-            ("SELECT a.x AS x FROM a WHERE a.x IS NOT DISTINCT FROM a.y OR a.k = 1", OPEN_DISTINCT),
+            ("SELECT a.x AS x FROM a WHERE a.x IS DISTINCT FROM a.y AND a.k = 1", misread::OPEN_DISTINCT),
+            ("SELECT a.x AS x FROM a WHERE a.x IS NOT DISTINCT FROM a.y OR a.k = 1", misread::OPEN_DISTINCT),
             ("SELECT a.k AS k, SUM(CASE WHEN 1 = 1 THEN 2 END) AS n FROM a GROUP BY a.k", aggregates::CONSTANT_SUM),
             ("SELECT SUM(a.x) OVER (ORDER BY a.k NULLS LAST) AS n FROM a", aggregates::RUNNING_TOTAL),
             (
@@ -610,13 +497,19 @@ mod tests {
             ("SELECT a.k AS k, SUM(COUNT(*)) OVER () AS n FROM a GROUP BY a.k", aggregates::AGGREGATE_IN_WINDOW),
             ("SELECT a.k AS k, FIRST_VALUE(a.x) AS x FROM a GROUP BY a.k", "FIRST_VALUE()"),
             ("SELECT DATE_TRUNC('day', a.paid_at) AS d FROM a", "DATE_TRUNC()"),
-            ("SELECT EXISTS (SELECT 1 FROM b WHERE b.k = a.k) AS e FROM a", EXISTS_ELSEWHERE),
-            ("SELECT * FROM a JOIN c ON c.k = a.k WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k)", EXISTS_ELSEWHERE),
-            ("SELECT a.x AS x FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k AND b.x > a.x)", COMPARING_EXISTS),
-            ("SELECT a.x AS x FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.x = 1)", COMPARING_EXISTS),
-            ("SELECT a.x AS x FROM a WHERE a.x > (SELECT MAX(b.x) AS x FROM b)", SINGLE_VALUE),
-            ("SELECT a.x AS x FROM a WHERE a.x IN (a.y, 5)", LIST_OF_COLUMNS),
-            ("SELECT a.x AS x FROM a WHERE a.x IN (SELECT b.x AS x FROM b WHERE b.k = a.k)", CORRELATED_IN),
+            ("SELECT EXISTS (SELECT 1 FROM b WHERE b.k = a.k) AS e FROM a", subqueries::EXISTS_ELSEWHERE),
+            (
+                "SELECT * FROM a JOIN c ON c.k = a.k WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k)",
+                subqueries::EXISTS_ELSEWHERE,
+            ),
+            (
+                "SELECT a.x AS x FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.k = a.k AND b.x > a.x)",
+                subqueries::COMPARING_EXISTS,
+            ),
+            ("SELECT a.x AS x FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.x = 1)", subqueries::COMPARING_EXISTS),
+            ("SELECT a.x AS x FROM a WHERE a.x > (SELECT MAX(b.x) AS x FROM b)", subqueries::SINGLE_VALUE),
+            ("SELECT a.x AS x FROM a WHERE a.x IN (a.y, 5)", subqueries::LIST_OF_COLUMNS),
+            ("SELECT a.x AS x FROM a WHERE a.x IN (SELECT b.x AS x FROM b WHERE b.k = a.k)", subqueries::CORRELATED_IN),
         ];
         for (sql, construct) in constructs {
             let found = findings(sql);

@@ -1,5 +1,6 @@
-//! What an EXISTS asks: the values that it equates with the query around it, and the conditions on its own rows. The
-//! engine asks that by a join; an EXISTS that asks more than that is refused. Walks a parsed query; runs nothing.
+//! Queries inside of conditions. What an EXISTS asks: the values that it equates with the query around it, and the conditions
+//! on its own rows. The engine asks that by a join; of whatever asks more Polars says nothing that helps, or asks another
+//! table (its SQL crate 0.55). Walks a parsed query; runs nothing.
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
@@ -8,7 +9,37 @@ use sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
+use super::expressions::column_name;
 use super::joins::{conjuncts, name_of};
+use super::misread::Misread;
+
+pub(super) const EXISTS_ELSEWHERE: &str = "EXISTS other than in the WHERE of one FROM with named columns";
+pub(super) const COMPARING_EXISTS: &str = "an EXISTS that asks more of the query around it than equal values";
+pub(super) const SINGLE_VALUE: &str = "a SELECT as a value";
+pub(super) const LIST_OF_COLUMNS: &str = "IN a list of columns";
+pub(super) const CORRELATED_IN: &str = "IN (SELECT …) that names the query around it";
+
+/// Why Polars could not run a condition; `is_asked` for an EXISTS that `exists_of` found.
+pub(super) fn misread(expr: &Expr, is_asked: bool) -> Option<Misread> {
+    match expr {
+        Expr::Exists { .. } if !is_asked => Some(Misread {
+            construct: EXISTS_ELSEWHERE,
+            advice: "LEFT JOIN a query of its keys, and ask whether they are NULL",
+        }),
+        Expr::Exists { subquery, .. } if equated(subquery).is_none() => Some(Misread {
+            construct: COMPARING_EXISTS,
+            advice: "equate values of both with = and AND, or join and compare",
+        }),
+        Expr::Subquery(_) => Some(Misread { construct: SINGLE_VALUE, advice: "join a query that gives it" }),
+        Expr::InList { list, .. } if list.iter().any(|it| column_name(it).is_some()) => {
+            Some(Misread { construct: LIST_OF_COLUMNS, advice: "write a = b OR a = c" })
+        }
+        Expr::InSubquery { subquery, .. } if names_around(subquery) => {
+            Some(Misread { construct: CORRELATED_IN, advice: "write EXISTS" })
+        }
+        _ => None,
+    }
+}
 
 /// An EXISTS that is a matter of equal values.
 #[derive(Debug)]
@@ -53,7 +84,7 @@ pub(in crate::reconcile) fn can_be_joined(select: &Select) -> bool {
 }
 
 /// Whether a query names a table that it does not read.
-pub(super) fn names_around(query: &Query) -> bool {
+fn names_around(query: &Query) -> bool {
     let mut columns = Columns::default();
     let _ = query.visit(&mut columns);
     columns.tables.difference(&columns.defined).next().is_some()

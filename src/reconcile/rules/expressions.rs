@@ -1,0 +1,79 @@
+//! What an expression is, as far as its text and the naming of our datasets tell: no types are known here.
+
+use sqlparser::ast::{BinaryOperator, DataType, DateTimeField, Expr, SelectItem, Spanned};
+
+pub(super) fn is_portable_field(field: &DateTimeField) -> bool {
+    use DateTimeField::{Day, Hour, Minute, Month, Week, Year};
+    matches!(field, Year | Month | Day | Hour | Minute | Week(_))
+}
+
+/// The `EXTRACT(SECOND FROM …)` in `CAST(… AS DOUBLE)`.
+pub(super) fn seconds_in(expr: &Expr) -> Option<&Expr> {
+    match expr {
+        Expr::Cast { expr: inner, .. } if is_double(expr) => {
+            Some(&**inner).filter(|inner| matches!(inner, Expr::Extract { field: DateTimeField::Second, .. }))
+        }
+        _ => None,
+    }
+}
+
+pub(super) fn place_of(expr: &Expr) -> (u64, u64) {
+    let start = expr.span().start;
+    (start.line, start.column)
+}
+
+/// The name of a column in the result.
+pub(super) fn name_of(item: &SelectItem) -> Option<String> {
+    match item {
+        SelectItem::ExprWithAlias { alias, .. } => Some(alias.value.clone()),
+        SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.clone()),
+        SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().map(|name| name.value.clone()),
+        _ => None,
+    }
+}
+
+/// The type of a column by the naming convention of our datasets: `paid_date`, `dt`; `paid_at`,
+/// `create_time`.
+pub(super) fn column_name(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Identifier(name) => Some(&name.value),
+        Expr::CompoundIdentifier(names) => names.last().map(|name| name.value.as_str()),
+        Expr::Nested(inner) => column_name(inner),
+        _ => None,
+    }
+}
+
+pub(super) fn is_instant(expr: &Expr) -> bool {
+    let by_name = column_name(expr).is_some_and(|name| name.ends_with("_at") || name.ends_with("_time"));
+    by_name || matches!(expr, Expr::Cast { data_type: DataType::Timestamp(..), .. })
+}
+
+pub(super) fn is_date(expr: &Expr) -> bool {
+    let by_name =
+        column_name(expr).is_some_and(|name| name == "dt" || name.ends_with("_date") || name.ends_with("_dt"));
+    by_name || is_instant(expr) || matches!(expr, Expr::Cast { data_type: DataType::Date, .. })
+}
+
+/// Whether a cast converts to DOUBLE; FLOOR and CEIL make the value an integer again.
+pub(super) fn is_double(expr: &Expr) -> bool {
+    match expr {
+        Expr::Cast { data_type: DataType::Double(_) | DataType::Float(_) | DataType::Real, .. } => true,
+        Expr::BinaryOp { left, right, .. } => is_double(left) || is_double(right),
+        Expr::Nested(inner) | Expr::UnaryOp { expr: inner, .. } => is_double(inner),
+        _ => false,
+    }
+}
+
+pub(super) fn joins_conditions(expr: &Expr) -> bool {
+    matches!(expr, Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. })
+}
+
+pub(super) fn moves_a_date(expr: &Expr) -> bool {
+    use BinaryOperator::{Minus, Plus};
+    let is_interval = |expr: &Expr| matches!(expr, Expr::Interval(_));
+    match expr {
+        Expr::BinaryOp { left, op: Plus | Minus, right } => is_interval(left) || is_interval(right),
+        Expr::Nested(inner) => moves_a_date(inner),
+        _ => false,
+    }
+}
