@@ -32,7 +32,7 @@ COMPARISONS = ["=", "<>", "<", "<=", ">", ">="]
 TIME = {"orders": "paid_at", "user_coupons": "use_time"}
 TIMES = [None, "2026-11-19 23:30:00", "2026-11-20 00:00:00", "2026-11-20 07:59:59", "2026-11-20 08:00:00", "2026-11-20 21:40:07"]
 # The tables of a rule by the names it gives them; `d` and `e` are groups, `f` has windows.
-ORIGIN = {"a": "orders", "y": "orders", "b": "user_coupons", "x": "user_coupons"}
+ORIGIN = {"a": "orders", "o": "orders", "y": "orders", "b": "user_coupons", "x": "user_coupons"}
 DEPTH = 2
 
 HEADER = """\
@@ -66,6 +66,7 @@ class Dice(random.Random):
         nested = [
             lambda: f"COALESCE({inner()}, {self.choice(CONSTANTS[kind])})",
             lambda: f"NULLIF({inner()}, {self.choice(CONSTANTS[kind])})",
+            lambda: f"IFNULL({inner()}, {inner()})",
             lambda: f"CASE WHEN {self.condition(tables, depth + 1)} THEN {inner()}{f' ELSE {inner()}' if self.may(0.6) else ''} END",
             lambda: f"{self.choice(['GREATEST', 'LEAST'])}({inner()}, {inner()})",
         ] + (self.amounts(inner, tables) if kind == "amount" else self.texts(inner))
@@ -112,7 +113,7 @@ class Dice(random.Random):
             plain += [lambda: f"{self.time(tables)} {self.choice(COMPARISONS)} {self.time(tables)}"]
             plain += [lambda: f"CAST({self.time(tables)} AS DATE) {self.choice(COMPARISONS)} CAST({self.time(tables)} AS DATE)"]
         inner = lambda: self.condition(tables, depth + 1)  # noqa: E731
-        nested = [lambda: f"({inner()} {self.choice(['AND', 'OR'])} {inner()})"] * 3 + [lambda: f"NOT ({inner()})"]
+        nested = [lambda: f"({inner()} {self.choice(['AND', 'OR'])} {inner()})"] * 3 + [lambda: f"NOT ({inner()})"] * 2 + [lambda: f"({inner()}) IS {self.choice(['TRUE', 'FALSE', 'NULL'])}"]
         return self.choice(plain + nested * (depth < DEPTH))()
 
     def members(self, tables: list[str]) -> str:
@@ -125,6 +126,14 @@ class Dice(random.Random):
         self.shuffle(asked)
         return f"{self.choice(['', 'NOT '])}EXISTS (SELECT 1 FROM user_coupons x WHERE {' AND '.join(asked)})"
 
+    def source(self, origin: str) -> str:
+        """A table, or a query of some of its rows."""
+        table, key = ("y", "y.out_trade_no") if origin == "orders" else ("x", "x.stock_id NULLS FIRST, x.coupon_code")
+        some = lambda: f"SELECT {table}.* FROM {origin} {table} WHERE {self.condition([table], DEPTH)}"  # noqa: E731
+        order = f"{self.column(table, self.choice(['amount', 'text']))} {self.choice(['', 'DESC '])}NULLS {self.choice(['FIRST', 'LAST'])}"
+        queries = [f"({some()})", f"({some()} UNION ALL {some()})", f"({some()} ORDER BY {order}, {key} NULLS LAST LIMIT 9)"]
+        return self.choice([origin] * 6 + queries)
+
     def group(self, key: str) -> str:
         table = self.choice("xy")
         amount, only = self.column(table, "amount"), self.condition([table], DEPTH)
@@ -133,7 +142,7 @@ class Dice(random.Random):
         having = " HAVING COUNT(*) > 1" if self.may(0.25) else ""
         return (
             f"(SELECT {table}.{key} AS {key}, COUNT(*) AS n, {total} AS total, MIN({amount}) AS least, MAX({self.column(table, 'text')}) AS some"
-            f" FROM {ORIGIN[table]} {table}{where} GROUP BY {table}.{key}{having})"
+            f" FROM {self.source(ORIGIN[table])} {table}{where} GROUP BY {table}.{key}{having})"
         )
 
     def windows(self) -> str:
@@ -176,7 +185,10 @@ class Dice(random.Random):
             conditions.append(f"({self.members(tables)} OR {self.condition(tables, 1)})")
         shown = [f"COALESCE({self.value(tables, 'text')}, 'NULL')", f"COALESCE(CAST({self.value(tables, 'amount')} AS STRING), 'NULL')"]
         where = f"\nWHERE {f'{chr(10)}  AND '.join(conditions)}" if conditions else ""
-        return f"SELECT a.out_trade_no AS out_trade_no,\n       {' || '.join(shown)} AS why,\n       1 AS at_risk_fen\nFROM {f'{chr(10)}'.join(joins)}{where}\n"
+        named = f"WITH part AS (SELECT o.* FROM orders o WHERE {self.condition(['o'], DEPTH)})\n" if self.may(0.15) else ""
+        if named:
+            joins[0] = "part a"
+        return f"{named}SELECT a.out_trade_no AS out_trade_no,\n       {' || '.join(shown)} AS why,\n       1 AS at_risk_fen\nFROM {f'{chr(10)}'.join(joins)}{where}\n"
 
     def day(self) -> dict[str, list[dict]]:
         """A night's orders and coupons: some claim the same coupon, some one that is not there."""

@@ -33,11 +33,12 @@ pub(super) fn with_intervals(sql: &str) -> Cow<'_, str> {
     INTERVAL.replace_all(sql, "INTERVAL '$1 $2'")
 }
 
-/// The query on one line; `None` where it does not parse, which Polars then tells with the line.
+/// The query on one line; `None` where it does not parse or is not one query, which Polars then tells with the line.
 fn rewritten(sql: &str) -> Option<String> {
     let mut statements = Parser::parse_sql(&GenericDialect {}, sql).ok()?;
-    let _ = statements.visit(&mut Rewriter::default());
-    Some(statements.pop()?.to_string())
+    let [query] = statements.as_mut_slice() else { return None };
+    let _ = query.visit(&mut Rewriter::default());
+    Some(query.to_string())
 }
 
 #[derive(Default)]
@@ -95,6 +96,7 @@ mod tests {
         assert_eq!(a("EXTRACT(MONTH FROM DATE '2026-11-20') * 1000"), [Some(11_000); 3]);
         assert_eq!(values("SELECT n * n AS m FROM (SELECT 100000 AS n FROM a) c LIMIT 1"), [Some(10_000_000_000)]);
         assert_eq!(values("SELECT CAST(x AS INT) * 1000000000 AS n FROM a LIMIT 1"), [Some(7_000_000_000)]);
+        assert_eq!(a("CAST(CASE WHEN x > 0 THEN 1.5 ELSE 2.5 END * 2 AS BIGINT)"), [Some(3), Some(5), Some(3)]);
         assert_eq!(values("SELECT COUNT(*) - 9 AS n FROM a GROUP BY g HAVING COUNT(*) - 9 < -7"), [Some(-8)]);
     }
 
@@ -140,5 +142,6 @@ mod tests {
         let of_line = error("SELECT COUNT(*) AS n\nFROM a\nWHERE x > > 1");
         assert!(of_line.contains("Line: 3"), "{of_line}");
         assert!(error("SELECT COUNT(*) AS n\nFROM nothing").contains("nothing"));
+        assert!(error("SELECT 1 AS n; SELECT 2 AS n").contains("one"), "two queries");
     }
 }

@@ -32,7 +32,9 @@ pub(super) fn rewrite(expr: &mut Expr) {
 
 /// A constant takes the width of what it is combined with; on its own it stays narrow.
 fn cast_constant(expr: &mut Expr) {
-    if matches!(expr, Expr::Value(value) if matches!(value.value, Value::Number(..))) {
+    let Expr::Value(value) = expr else { return };
+    let is_whole = |digits: &String| digits.bytes().all(|digit| digit.is_ascii_digit());
+    if matches!(&value.value, Value::Number(digits, _) if is_whole(digits)) {
         cast(expr);
     }
 }
