@@ -124,10 +124,9 @@ impl Names {
         let mut columns = Columns::default();
         let _ = expr.visit(&mut columns);
         let foreign: Vec<_> = columns.tables.difference(&columns.defined).collect();
-        let is_own = |table: &&String| own.contains(*table);
         Names {
-            own: columns.has_bare || foreign.iter().any(|it| is_own(it)),
-            around: foreign.iter().any(|it| !is_own(it)),
+            own: columns.has_bare || foreign.iter().any(|it| own.contains(*it)),
+            around: foreign.iter().any(|it| !own.contains(*it)),
         }
     }
 }
