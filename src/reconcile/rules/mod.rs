@@ -10,6 +10,7 @@ mod misread;
 pub(super) mod place;
 mod portable;
 mod reads;
+mod refused;
 mod subqueries;
 mod tables;
 mod wording;
@@ -196,7 +197,7 @@ pub(super) fn rules_in(folder: &Path) -> Result<Vec<Rule>, RuleError> {
 
 /// What is merely not portable is for `rules test` to tell; a rule that finds other rows than it says is not run.
 fn refuse_unreadable(rule: &Rule) -> Result<(), RuleError> {
-    match misread::refused(&rule.sql) {
+    match refused::refused(&rule.sql) {
         Some(finding) => Err(RuleError::Misread { file: rule.file.clone(), finding }),
         None => Ok(()),
     }

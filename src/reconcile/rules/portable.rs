@@ -18,7 +18,7 @@ use sqlparser::parser::Parser;
 use super::expressions::{
     is_date, is_double, is_instant, is_portable_field, joins_conditions, moves_a_date, name_of, place_of, seconds_in,
 };
-use super::misread::{self, Misread};
+use super::misread::Misread;
 use super::{aggregates, joins, subqueries};
 
 /// A construct that is not portable.
@@ -86,6 +86,9 @@ pub fn findings(sql: &str) -> Vec<Finding> {
     walk.found.dedup();
     walk.found
 }
+
+/// Polars' parser takes all that follows for the second value: `a IS DISTINCT FROM (b AND c = d)`.
+pub(super) const OPEN_DISTINCT: &str = "IS DISTINCT FROM before AND or OR";
 
 #[derive(Default)]
 struct Walk {
@@ -359,7 +362,7 @@ impl Visitor for Walk {
                 self.report(expr, "IS NOT TRUE", "Polars drops the NULLs; write COALESCE(…, FALSE)");
             }
             Expr::IsDistinctFrom(_, second) | Expr::IsNotDistinctFrom(_, second) if joins_conditions(second) => {
-                self.report(expr, misread::OPEN_DISTINCT, "write it in brackets: (a IS DISTINCT FROM b)");
+                self.report(expr, OPEN_DISTINCT, "write it in brackets: (a IS DISTINCT FROM b)");
             }
             Expr::InSubquery { negated: true, .. } => {
                 self.report(expr, "NOT IN (SELECT …)", "a NULL among them hides every row; write NOT EXISTS");
@@ -472,8 +475,8 @@ mod tests {
             ),
             ("SELECT a.x AS x FROM a LEFT JOIN b ON b.k = a.k AND a.s = a.t", joins::ONE_SIDED_EQUALITY),
             ("SELECT a.k AS k, COUNT(*) AS n FROM a GROUP BY ALL", "GROUP BY ALL"),
-            ("SELECT a.x AS x FROM a WHERE a.x IS DISTINCT FROM a.y AND a.k = 1", misread::OPEN_DISTINCT),
-            ("SELECT a.x AS x FROM a WHERE a.x IS NOT DISTINCT FROM a.y OR a.k = 1", misread::OPEN_DISTINCT),
+            ("SELECT a.x AS x FROM a WHERE a.x IS DISTINCT FROM a.y AND a.k = 1", OPEN_DISTINCT),
+            ("SELECT a.x AS x FROM a WHERE a.x IS NOT DISTINCT FROM a.y OR a.k = 1", OPEN_DISTINCT),
             ("SELECT a.k AS k, SUM(CASE WHEN 1 = 1 THEN 2 END) AS n FROM a GROUP BY a.k", aggregates::CONSTANT_SUM),
             ("SELECT SUM(a.x) OVER (ORDER BY a.k NULLS LAST) AS n FROM a", aggregates::RUNNING_TOTAL),
             (

@@ -1,5 +1,5 @@
 //! Says in Polars' SQL what a rule says in the portable one. Rewrites what Polars would read as something else without a
-//! word; what cannot be rewritten is refused when rules are loaded (`rules::portable`). Knows neither tables nor rules.
+//! word; what cannot be rewritten is refused when rules are loaded (`rules::refused`). Knows neither tables nor rules.
 
 mod existence;
 mod remainder;
