@@ -1,6 +1,9 @@
-//! What an expression is, as far as its text and the naming of our datasets tell: no types are known here.
+//! What an expression is and which tables it names, as far as its text and the naming of our datasets tell: no types are known here.
 
-use sqlparser::ast::{BinaryOperator, DataType, DateTimeField, Expr, SelectItem, Spanned};
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use sqlparser::ast::{BinaryOperator, DataType, DateTimeField, Expr, SelectItem, Spanned, TableFactor, Visitor};
 
 pub(super) fn is_portable_field(field: &DateTimeField) -> bool {
     use DateTimeField::{Day, Hour, Minute, Month, Week, Year};
@@ -75,5 +78,42 @@ pub(super) fn moves_a_date(expr: &Expr) -> bool {
         Expr::BinaryOp { left, op: Plus | Minus, right } => is_interval(left) || is_interval(right),
         Expr::Nested(inner) => moves_a_date(inner),
         _ => false,
+    }
+}
+
+/// What the columns of a table are called by.
+pub(in crate::reconcile) fn table_name(table: &TableFactor) -> Option<String> {
+    match table {
+        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
+            Some(alias.name.value.clone())
+        }
+        TableFactor::Table { name, .. } => Some(name.to_string()),
+        _ => None,
+    }
+}
+
+/// The tables that columns name, and those of queries inside.
+#[derive(Default)]
+pub(super) struct Columns {
+    pub(super) tables: BTreeSet<String>,
+    pub(super) defined: BTreeSet<String>,
+    pub(super) has_bare: bool,
+}
+
+impl Visitor for Columns {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        match expr {
+            Expr::Identifier(_) => self.has_bare = true,
+            Expr::CompoundIdentifier(parts) => self.tables.extend(parts.first().map(|table| table.value.clone())),
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
+        self.defined.extend(table_name(table));
+        ControlFlow::Continue(())
     }
 }

@@ -5,11 +5,9 @@
 //! - Of an equality each side is looked up in one of the two tables, by the place where it stands if its own table does
 //!   not decide: a constant behind a column of the joined table has that column looked up in the others.
 
-use std::collections::BTreeSet;
-use std::ops::ControlFlow;
+use sqlparser::ast::{BinaryOperator, Expr, TableFactor, Visit};
 
-use sqlparser::ast::{BinaryOperator, Expr, TableFactor, Visit, Visitor};
-
+use super::expressions::{Columns, table_name};
 use super::misread::Misread;
 
 pub(super) const COMPARING_OUTER_JOIN: &str = "an outer join ON other than equalities";
@@ -17,7 +15,7 @@ pub(super) const ONE_SIDED_EQUALITY: &str = "an ON that compares a table with it
 
 /// The parts of a condition that are read as other ones.
 pub(super) fn misread<'q>(condition: &'q Expr, joined: &TableFactor, is_inner: bool) -> Vec<(&'q Expr, Misread)> {
-    let joined = name_of(joined);
+    let joined = table_name(joined);
     let read = |condition: &'q Expr| match condition {
         Expr::BinaryOp { left, op: BinaryOperator::Eq, right } => {
             one_sided(condition, [left, right], joined.as_deref())
@@ -77,36 +75,5 @@ fn tables_of(side: &Expr, joined: &str) -> Speaks {
         (_, true, 1) => Speaks::OfJoined,
         (_, false, _) => Speaks::OfOthers,
         _ => Speaks::Otherwise,
-    }
-}
-
-/// The tables that the columns of an expression name.
-#[derive(Default)]
-struct Columns {
-    tables: BTreeSet<String>,
-    has_bare: bool,
-}
-
-impl Visitor for Columns {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Identifier(_) => self.has_bare = true,
-            Expr::CompoundIdentifier(parts) => self.tables.extend(parts.first().map(|table| table.value.clone())),
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-}
-
-/// What the columns of a table are called by.
-pub(in crate::reconcile) fn name_of(table: &TableFactor) -> Option<String> {
-    match table {
-        TableFactor::Table { alias: Some(alias), .. } | TableFactor::Derived { alias: Some(alias), .. } => {
-            Some(alias.name.value.clone())
-        }
-        TableFactor::Table { name, .. } => Some(name.to_string()),
-        _ => None,
     }
 }

@@ -22,8 +22,8 @@ use include_dir::{Dir, include_dir};
 
 pub(super) use aggregates::names_a_column;
 pub use error::RuleError;
+pub(super) use expressions::table_name;
 pub use header::{Input, Key, Rule};
-pub(super) use joins::name_of;
 pub use portable::{Finding, findings};
 pub(super) use reads::Reads;
 pub(super) use subqueries::{Equated, can_be_joined, equated};

@@ -9,8 +9,8 @@ use sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
-use super::expressions::column_name;
-use super::joins::{conjuncts, name_of};
+use super::expressions::{Columns, column_name, table_name};
+use super::joins::conjuncts;
 use super::misread::Misread;
 
 pub(super) const EXISTS_ELSEWHERE: &str = "EXISTS other than in the WHERE of one FROM with named columns";
@@ -55,7 +55,7 @@ pub(in crate::reconcile) struct Equated<'q> {
 pub(in crate::reconcile) fn equated(query: &Query) -> Option<Equated<'_>> {
     let select = plain(query)?;
     let [from] = select.from.as_slice() else { return None };
-    let own: BTreeSet<String> = tables_of(from).map(name_of).collect::<Option<_>>()?;
+    let own: BTreeSet<String> = tables_of(from).map(table_name).collect::<Option<_>>()?;
     let (mut keys, mut filters) = (Vec::new(), Vec::new());
     for condition in conjuncts(select.selection.as_ref()?) {
         match (Names::of(condition, &own), condition) {
@@ -128,32 +128,6 @@ impl Names {
             own: columns.has_bare || foreign.iter().any(|it| own.contains(*it)),
             around: foreign.iter().any(|it| !own.contains(*it)),
         }
-    }
-}
-
-/// The tables that columns name, and those of queries inside.
-#[derive(Default)]
-struct Columns {
-    tables: BTreeSet<String>,
-    defined: BTreeSet<String>,
-    has_bare: bool,
-}
-
-impl Visitor for Columns {
-    type Break = ();
-
-    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
-        match expr {
-            Expr::Identifier(_) => self.has_bare = true,
-            Expr::CompoundIdentifier(parts) => self.tables.extend(parts.first().map(|table| table.value.clone())),
-            _ => {}
-        }
-        ControlFlow::Continue(())
-    }
-
-    fn pre_visit_table_factor(&mut self, table: &TableFactor) -> ControlFlow<()> {
-        self.defined.extend(name_of(table));
-        ControlFlow::Continue(())
     }
 }
 

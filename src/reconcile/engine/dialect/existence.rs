@@ -11,7 +11,7 @@ use sqlparser::ast::{
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use crate::reconcile::rules::{Equated, can_be_joined, equated, name_of};
+use crate::reconcile::rules::{Equated, can_be_joined, equated, table_name};
 
 /// Replaces every EXISTS in the WHERE of a SELECT. `count` numbers them within a statement.
 pub(super) fn rewrite(select: &mut Select, count: &mut usize) {
@@ -28,7 +28,7 @@ pub(super) fn rewrite(select: &mut Select, count: &mut usize) {
 
 /// `*` would show the columns of the joins too.
 fn show_only_own(select: &mut Select) {
-    let Some(table) = select.from.first().and_then(|from| name_of(&from.relation)) else { return };
+    let Some(table) = select.from.first().and_then(|from| table_name(&from.relation)) else { return };
     for item in &mut select.projection {
         if let SelectItem::Wildcard(options) = item {
             let own = SelectItemQualifiedWildcardKind::ObjectName(vec![Ident::new(&table)].into());
