@@ -8,6 +8,7 @@ Only the stages that ask wallets run, so the peak is theirs: the match has a tab
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -62,25 +63,29 @@ MAKE = "import json, sys; from pathlib import Path; from journal import grow; pr
 
 
 def ask(shop, base_url):
-    """Runs the night and samples its resident memory; tells what it took."""
+    """Runs the night and samples its resident memory; tells what it took, and the peak as the kernel kept it: what rises between two samples counts."""
     samples, said = [], shop.parent / "said.json"
     command = [PROGRAM, "--now", NOW, "run", shop / "job.toml", "--date", DATE, "--base-url", base_url, "--stage", STAGES]
     began = time.monotonic()
     process = subprocess.Popen([str(part) for part in command], stdout=said.open("w"))
     watcher = threading.Thread(target=watch, args=(process, began, samples))
     watcher.start()
-    code = process.wait()
+    _, status, usage = os.wait4(process.pid, 0)
     wall = time.monotonic() - began
+    process.returncode = os.waitstatus_to_exitcode(status)
     watcher.join()
     night = next(json.loads(line) for line in reversed(said.read_text().splitlines()) if line.startswith('{"date"'))
-    told = {"code": code, "wall_s": wall, "requests": night["requests"], "peak_mb": max(mb for _, mb in samples), "samples": samples}
+    told = {"code": process.returncode, "wall_s": wall, "requests": night["requests"], "peak_mb": usage.ru_maxrss / 1024, "samples": samples}
     (shop.parent / "asked.json").write_text(json.dumps(told))
 
 
 def watch(process, began, samples):
     status = Path(f"/proc/{process.pid}/status")
-    while process.poll() is None:
-        lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+    while process.returncode is None:
+        try:
+            lines = dict(line.split(":", 1) for line in status.read_text().splitlines() if ":" in line)
+        except FileNotFoundError:
+            return
         if "VmRSS" in lines:
             samples.append([round(time.monotonic() - began, 1), int(lines["VmRSS"].split()[0]) / 1024])
         time.sleep(SAMPLE_S)
