@@ -137,6 +137,20 @@ impl Stage {
         }
     }
 
+    /// Whether all its rows are answers of an API, or carried from those of earlier nights.
+    pub fn only_asks(self) -> bool {
+        matches!(
+            self,
+            Stage::Stocks
+                | Stage::UserCoupons
+                | Stage::CouponCodes
+                | Stage::Subsidies
+                | Stage::Datacube
+                | Stage::Cards
+                | Stage::V2Stocks
+        )
+    }
+
     /// The API it calls, if any: bills may come from files, callbacks only need keys.
     pub fn api(self) -> Option<Api> {
         match self {

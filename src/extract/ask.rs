@@ -211,7 +211,8 @@ struct Failures {
 impl Failures {
     /// Records a failure; returns the length of the current run of failures that suggest the API is down.
     fn note(&mut self, issue: &Issue) -> usize {
-        let is_down = matches!(issue.kind, IssueKind::Credentials | IssueKind::Unavailable | IssueKind::NotReady);
+        use IssueKind::{Credentials, NotReady, Unavailable, Unverified};
+        let is_down = matches!(issue.kind, Credentials | Unverified | Unavailable | NotReady);
         self.in_a_row = if is_down { self.in_a_row + 1 } else { 0 };
         if self.told.len() < TOLD_ISSUES {
             self.told.push(issue.clone());

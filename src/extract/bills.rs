@@ -26,6 +26,7 @@ use crate::money::Fen;
 use crate::record::{Payment, Record, Refund};
 use crate::sorter::{Room, Sorter};
 use crate::stage::Stage;
+use crate::wechat::error::Problem;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::{Evidence, FailureKind};
 
@@ -248,6 +249,11 @@ impl AskedBill<'_> {
             }
             // After the ready time, "no statement" means an empty day (design §12).
             Err(error) if error.kind() == FailureKind::NoStatement => Ok(Receipt { file: None, sha1: None }),
+            // The API answers: what it announced is not what came.
+            Err(error) if matches!(error.problem(), Problem::Digest { .. }) => {
+                night.apis.health.answered(Api::PayV3);
+                Err(Issue { kind: IssueKind::Incomplete, ..Issue::from(&error) })
+            }
             Err(error) => {
                 let issue = Issue::from(&error);
                 night.apis.health.failed(Api::PayV3, &issue);

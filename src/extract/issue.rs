@@ -21,6 +21,8 @@ pub enum IssueKind {
     Storage,
     /// Credentials, certificate or signature rejected.
     Credentials,
+    /// Answers whose signature is not valid: nobody knows who gives them.
+    Unverified,
     /// A file of the merchant is malformed.
     Malformed,
     /// A remote API did not answer.
@@ -109,7 +111,8 @@ impl From<JournalError> for Issue {
 impl From<&ApiError> for Issue {
     fn from(error: &ApiError) -> Issue {
         let kind = match error.kind() {
-            FailureKind::Credentials | FailureKind::SignatureInvalid => IssueKind::Credentials,
+            FailureKind::Credentials => IssueKind::Credentials,
+            FailureKind::SignatureInvalid => IssueKind::Unverified,
             FailureKind::Unavailable => IssueKind::Unavailable,
             FailureKind::NotReady | FailureKind::QuotaUsedUp => IssueKind::NotReady,
             _ => IssueKind::Incomplete,

@@ -16,6 +16,7 @@ use crate::stage::Stage;
 use crate::wechat::oddity::Mendable;
 use crate::wechat::pay_v3::PayV3;
 use crate::wechat::pay_v3::busifavor;
+use crate::wechat::wording::shown;
 
 const STAGE: Stage = Stage::Stocks;
 const PLACE: Place = Place { stage: STAGE, api: Api::PayV3 };
@@ -78,14 +79,16 @@ async fn ask(
     ask_all(night, journal, PLACE, questions, ask).await
 }
 
-/// Adds the stocks of the journalled answers, sorted by key; those that WeChat does not know are issues.
+/// Adds the stocks of the journalled answers, sorted by key. One that WeChat does not know is an issue if the job names it; of
+/// one that only wallets or callbacks show nothing more can be known: stocks of other creators are not shown to everybody
+/// (reference v3 §6, 20).
 fn read(
     night: &Night<'_>,
     journal: &StageJournal,
     ids: &BTreeSet<&str>,
     harvest: &mut Harvest<Stocks>,
 ) -> Result<OddFields, Issue> {
-    let mut odd = OddFields::default();
+    let (mut odd, mut untold) = (OddFields::default(), 0);
     for entry in journal.entries()?.iter().filter(|entry| ids.contains(entry.key.as_str())) {
         let page = entry.pages.first().map(|page| read_page(&busifavor::stock(&entry.key), page));
         match page.transpose()?.flatten() {
@@ -99,8 +102,18 @@ fn read(
                 ]);
                 harvest.rows.details.push(row);
             }
-            None => harvest.issues.push(unknown(&entry.key)),
+            None if night.job.stock_ids.contains(&entry.key) => harvest.issues.push(unknown(&entry.key)),
+            None => {
+                tracing::warn!(
+                    "WeChat does not know the stock `{}`, which wallets or callbacks show",
+                    shown(&entry.key)
+                );
+                untold += 1;
+            }
         }
+    }
+    if untold > 0 {
+        harvest.notes.insert("unknown_stocks".to_owned(), untold);
     }
     harvest.rows.details.sort_by(|a, b| a.stock_id.cmp(&b.stock_id));
     Ok(odd)

@@ -257,7 +257,7 @@ impl<'a> Signatures<'a> {
         let what = format!("the signatures of {} journalled v2 answers are not valid", self.refused);
         let hint =
             "`--refetch` requests them again; `pay_v2.on_signature_mismatch = \"record\"` accepts and marks them";
-        (self.refused > 0).then(|| Issue::new(IssueKind::Credentials, what).hinting(hint))
+        (self.refused > 0).then(|| Issue::new(IssueKind::Unverified, what).hinting(hint))
     }
 }
 

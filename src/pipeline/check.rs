@@ -219,7 +219,7 @@ fn told(what: &str, answer: Result<(), ApiError>) -> Finding {
     let Err(error) = answer else { return Finding::fine(what) };
     let issue = Issue::from(&error);
     let code = match issue.kind {
-        IssueKind::Credentials => ExitCode::Rejected,
+        IssueKind::Credentials | IssueKind::Unverified => ExitCode::Rejected,
         IssueKind::Unavailable => ExitCode::Unavailable,
         IssueKind::NotReady => ExitCode::TryLater,
         _ => ExitCode::Partial,

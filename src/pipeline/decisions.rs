@@ -24,7 +24,7 @@ pub(super) fn of_night(
     let Some(path) = &job.decisions else { return Ok(Decisions::default()) };
     let decisions = match read(path)? {
         Some(decisions) => decisions,
-        None => none_yet(path, lake, date)?,
+        None => none_yet(path, lake, date + Days::new(1))?,
     };
     among_nights(decisions, lake, date, has_missing_nights)
 }
@@ -73,7 +73,7 @@ pub(super) fn read(path: &Path) -> Result<Option<Decisions>, Failure> {
     Decisions::parse(&path.display().to_string(), &bytes).map(Some).map_err(|error| undecided(&error))
 }
 
-/// No decisions yet, unless the last night before `date` applied some: then the file was lost.
+/// No decisions yet, unless the last published day before `date` applied some: then the file was lost.
 fn none_yet(path: &Path, lake: &Lake, date: NaiveDate) -> Result<Decisions, Failure> {
     match restatement::decided_before(lake, date).map_err(|error| violated(&error))? {
         0 => Ok(Decisions::default()),

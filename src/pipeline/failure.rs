@@ -276,7 +276,11 @@ pub(super) fn undecided(error: &dyn Error) -> Failure {
 
 /// The decisions file is gone or empty although decisions were in force.
 pub(super) fn decisions_lost(path: &Path, decided: usize) -> Failure {
-    let decided = counted(decided, "break of the night before was decided", "breaks of the night before were decided");
+    let decided = counted(
+        decided,
+        "break of the last published day was decided",
+        "breaks of the last published day were decided",
+    );
     let what = format!("`{}` is missing or empty, although {decided}", path.display());
     Failure::new(ExitCode::Malformed, what)
         .hinting("restore the file; if no decision is to apply any more, keep only its first line (break_id,decision,reason,approver,expires_on)")

@@ -80,7 +80,7 @@ async fn finish(work: &Work<'_>) -> Result<FinishedNight, Failure> {
         done.verdict = done.verdict.withheld();
     }
     match done.verdict.publish {
-        true => done.files.retain(|file| work.plan.wants(file, &done.sources.entries)),
+        true => done.files.retain(|file| work.publishes(file, &done.sources)),
         false => done.files.clear(),
     }
     Ok(done)

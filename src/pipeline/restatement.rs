@@ -156,7 +156,7 @@ pub(super) fn breaks_up_to(
     Ok(found)
 }
 
-/// How many breaks of the last night before `date` have a status that a person decided.
+/// How many breaks of the last published day before `date` have a status that a person decided.
 pub(super) fn decided_before(lake: &Lake, date: NaiveDate) -> Result<usize, PartitionError> {
     #[derive(Deserialize)]
     struct Decided {

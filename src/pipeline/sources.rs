@@ -1,6 +1,6 @@
 //! The collected results of the source stages of a night. Knows no stage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::dataset::manifest::{Coverage, Intake, StageEntry};
 use crate::dataset::staged::StagedFile;
@@ -8,6 +8,7 @@ use crate::exports::BadRow;
 use crate::extract::Issue;
 use crate::fingerprints::Fingerprints;
 use crate::reconcile::Asked;
+use crate::stage::Stage;
 
 /// The collected results of the source stages.
 #[derive(Debug, Default)]
@@ -39,6 +40,18 @@ pub(super) struct Sources {
 }
 
 impl Sources {
+    /// The staged files of stages that learnt something, be it that there is nothing. A stage without a question did not: it had
+    /// nothing to ask about, because others failed or the job names nothing.
+    pub(super) fn brought(&self) -> impl Iterator<Item = &StagedFile> {
+        let asked_nothing = |entry: &StageEntry| {
+            let asks = Stage::find(&entry.stage).is_some_and(Stage::only_asks);
+            asks && entry.requests == 0 && entry.from_journal == 0
+        };
+        let idle: BTreeSet<_> =
+            self.entries.iter().filter(|it| asked_nothing(it)).flat_map(|it| it.rows.keys()).collect();
+        self.files.iter().filter(move |file| file.rows > 0 || !idle.contains(&file.dataset))
+    }
+
     /// Takes out which wallets and coupons were requested; they are needed only once.
     pub(super) fn take_asked(&mut self) -> Asked {
         Asked { wallets: std::mem::take(&mut self.asked), unknown_coupons: std::mem::take(&mut self.unknown) }

@@ -1,6 +1,6 @@
 //! Stages the rows of one source stage, from memory or from a sorted stream. Decides nothing about them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use crate::causes::in_one_line;
@@ -36,6 +36,8 @@ pub(super) struct StageOutput<'a> {
     pub(super) issues: Vec<Issue>,
     /// The bill files whose rows are staged.
     pub(super) bills: BillFiles,
+    /// Datasets that lack nothing, whatever is wrong with others of the stage.
+    pub(super) whole: BTreeSet<&'static str>,
 }
 
 impl<'a> StageOutput<'a> {
@@ -47,8 +49,8 @@ impl<'a> StageOutput<'a> {
         notes: BTreeMap<String, u64>,
     ) -> StageOutput<'a> {
         let (files, totals, issues) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let bills = BillFiles::default();
-        StageOutput { staging, pseudonyms, provenance, files, totals, intake, notes, issues, bills }
+        let (bills, whole) = (BillFiles::default(), BTreeSet::new());
+        StageOutput { staging, pseudonyms, provenance, files, totals, intake, notes, issues, bills, whole }
     }
 
     /// Stages rows from memory, sorted by their key.
@@ -126,6 +128,7 @@ impl<'a> StageOutput<'a> {
 
     fn stage_marked<R: Record>(&mut self, rows: &[R], it: &Datacube) {
         self.provenance.is_partial = it.partial.contains(R::DATASET);
+        self.whole.extend((!self.provenance.is_partial).then_some(R::DATASET));
         self.stage(rows);
     }
 

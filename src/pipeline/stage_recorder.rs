@@ -1,7 +1,7 @@
 //! Records what the stages of a night report and stages the rows they bring. What a stage lacks is remembered for the rules
 //! and the exit code. Requests nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::entries::rows_of;
 use super::provenance::{self, digest_parts};
@@ -45,7 +45,7 @@ impl<'a> StageRecorder<'a> {
         }
         let taken = answer.and_then(|harvest| self.take_harvest(stage, harvest, write));
         taken.unwrap_or_else(|issue| {
-            self.fall_short(stage, &[issue]);
+            self.fall_short(stage, &[issue], &BTreeSet::new());
             U::default()
         })
     }
@@ -69,7 +69,7 @@ impl<'a> StageRecorder<'a> {
         // If the disk failed, rows are missing from what was staged: totals that do not agree then are no second fault.
         issues.extend(self.book(std::mem::take(&mut output.intake), &output).filter(|_| is_kept));
         if !issues.is_empty() {
-            self.fall_short(stage, &issues);
+            self.fall_short(stage, &issues, &output.whole);
         }
         // No rows and an issue: that is not an empty day.
         if issues.is_empty() || output.files.iter().any(|file| file.rows > 0) {
@@ -129,9 +129,9 @@ impl<'a> StageRecorder<'a> {
         None
     }
 
-    fn fall_short(&mut self, stage: Stage, issues: &[Issue]) {
+    fn fall_short(&mut self, stage: Stage, issues: &[Issue], whole: &BTreeSet<&str>) {
         let why = issues.iter().map(|issue| issue.what.as_str()).collect::<Vec<_>>().join("; ");
-        for dataset in stage.datasets_at_stake() {
+        for dataset in stage.datasets_at_stake().iter().filter(|dataset| !whole.contains(*dataset)) {
             self.sources.shortfall.insert((*dataset).to_owned(), why.clone());
         }
         let mut entry = StageEntry::new(stage, StageStatus::Failed);

@@ -41,9 +41,9 @@ pub(super) struct Circumstances<'a> {
 impl Circumstances<'_> {
     /// The verdict.
     ///
-    /// Publishes nothing if an API of WeChat Pay rejects every request or if none of its signatures is valid (77), or
-    /// if no API answers at all (69): exports alone prove nothing, and a half night would hide the cause. The official
-    /// account platform does not sign; if it rejects the secret, its figures are missing and the rest is published (4).
+    /// Publishes nothing if APIv3 rejects every request or if none of an API's signatures is valid (77), or if no API
+    /// answers at all (69): exports alone prove nothing, and a half night would hide the cause. If only v2 or the official
+    /// account platform rejects what it is asked, its figures are missing and the rest is published (4).
     pub(super) fn verdict(&self) -> Verdict {
         let nothing = |code| Verdict { code, publish: false };
         // Rows that the disk lost may look like a violation; a real violation is still one when there is space again.
@@ -53,8 +53,10 @@ impl Circumstances<'_> {
         if self.has(IssueKind::Violation) {
             return nothing(ExitCode::Violation);
         }
-        let rejects = |(api, kind): &(Api, IssueKind)| {
-            *kind == IssueKind::Credentials && (*api != Api::Mp || !self.anybody_answered)
+        let rejects = |(api, kind): &(Api, IssueKind)| match kind {
+            IssueKind::Unverified => true,
+            IssueKind::Credentials => *api == Api::PayV3 || !self.anybody_answered,
+            _ => false,
         };
         if self.silent_apis.iter().any(rejects) {
             return nothing(ExitCode::Rejected);
@@ -90,7 +92,7 @@ impl Circumstances<'_> {
 /// The code of a night that brought nothing.
 fn worst(issues: &[Issue]) -> ExitCode {
     match issues.iter().map(|issue| issue.kind).min() {
-        Some(IssueKind::Credentials) => ExitCode::Rejected,
+        Some(IssueKind::Credentials | IssueKind::Unverified) => ExitCode::Rejected,
         Some(IssueKind::Malformed) => ExitCode::Malformed,
         Some(IssueKind::Unavailable) => ExitCode::Unavailable,
         Some(IssueKind::NotReady) => ExitCode::TryLater,
@@ -164,15 +166,23 @@ mod tests {
     }
 
     #[test]
-    fn wechat_pay_rejecting_every_question_is_77_and_the_official_account_only_if_nobody_else_answers() {
-        for api in [Api::PayV3, Api::PayV2] {
-            let silent = [(api, IssueKind::Credentials)];
-            assert_eq!(verdict(&[IssueKind::Credentials], &silent, true, true), (ExitCode::Rejected, false));
+    fn apiv3_rejecting_every_question_is_77_and_another_api_only_if_nobody_else_answers() {
+        let of = |api, answered| verdict(&[IssueKind::Credentials], &[(api, IssueKind::Credentials)], answered, true);
+        assert_eq!(of(Api::PayV3, true), (ExitCode::Rejected, false));
+        for api in [Api::PayV2, Api::Mp] {
+            assert_eq!(of(api, true), (ExitCode::Partial, true));
+            assert_eq!(of(api, false), (ExitCode::Rejected, false));
         }
         assert_eq!(verdict(&[IssueKind::Credentials], &[], true, true), (ExitCode::Partial, true));
-        let silent = [(Api::Mp, IssueKind::Credentials)];
-        assert_eq!(verdict(&[IssueKind::Credentials], &silent, true, true), (ExitCode::Partial, true));
-        assert_eq!(verdict(&[IssueKind::Credentials], &silent, false, true), (ExitCode::Rejected, false));
+    }
+
+    #[test]
+    fn an_api_of_which_no_signature_is_valid_is_77_whoever_else_answers() {
+        for api in [Api::PayV3, Api::PayV2] {
+            let silent = [(api, IssueKind::Unverified)];
+            assert_eq!(verdict(&[IssueKind::Unverified], &silent, true, true), (ExitCode::Rejected, false));
+        }
+        assert_eq!(verdict(&[IssueKind::Unverified], &[], true, true), (ExitCode::Partial, true));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use super::stages;
 use super::verdict::{Circumstances, Verdict};
 use crate::contract;
 use crate::dataset::Lake;
+use crate::dataset::manifest::SOURCE_DIGESTS;
 use crate::dataset::partial_days::PartialDays;
 use crate::dataset::partition::PartitionError;
 use crate::dataset::publish::Staging;
@@ -115,10 +116,26 @@ impl Work<'_> {
             lacking: &sources.lacking,
             silent_apis: &health.silent(),
             anybody_answered: health.anybody_answered(),
-            anything_to_publish: sources.files.iter().any(|file| self.plan.wants(file, &sources.entries)),
-            anything_to_judge: !sources.files.is_empty(),
+            anything_to_publish: sources.brought().any(|file| self.plan.wants(file, &sources.entries)),
+            anything_to_judge: sources.brought().next().is_some(),
         };
         circumstances.verdict()
+    }
+
+    /// Whether a staged file is published: it is of a selected stage, or ledger and breaks are made from it and nobody has
+    /// published it as it is now. Without it they would tell of rows that no dataset has.
+    pub(super) fn publishes(&self, file: &StagedFile, sources: &Sources) -> bool {
+        let is_matched = self.plan.is_selected(Stage::Reconcile) && !file.is_report();
+        self.plan.wants(file, &sources.entries) || (is_matched && self.is_news(file, sources))
+    }
+
+    /// Whether the published version of a file was made from another source, or there is none.
+    fn is_news(&self, file: &StagedFile, sources: &Sources) -> bool {
+        let Some((published, _)) = self.runs.partition(&file.dataset) else { return true };
+        let stage = Stage::of_dataset(&file.dataset).map(Stage::as_str).unwrap_or_default();
+        // What an older program means by its digest is for `verify`.
+        published.source_digests == SOURCE_DIGESTS
+            && published.source_sha256.get(stage).is_some_and(|digest| sources.digests.get(stage) != Some(digest))
     }
 
     /// Makes the journal durable, whatever the result of the night.

@@ -188,9 +188,12 @@ fn decisions_that_are_lost_end_the_night_and_a_first_line_alone_takes_them_back(
         } else {
             fs::remove_file(&path).unwrap()
         }
-        let lost = shop.run(&wechat, &["--date", "2026-11-20"]);
-        assert_eq!(lost.code, 65, "{}", lost.stderr);
-        assert!(lost.stderr.contains("1 break of the night before was decided"), "{}", lost.stderr);
+        // A rerun of the day that was decided would take them back as well.
+        for date in ["2026-11-19", "2026-11-20"] {
+            let lost = shop.run(&wechat, &["--date", date]);
+            assert_eq!(lost.code, 65, "{}", lost.stderr);
+            assert!(lost.stderr.contains("1 break of the last published day was decided"), "{}", lost.stderr);
+        }
         let planned = shop.program(&["plan", "job.toml", "--date", "2026-11-19"]);
         assert_eq!(planned.code, 65, "its calls would be those that were decided against: {}", planned.stderr);
         assert!(published == shop.published(), "nothing was published");

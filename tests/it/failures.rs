@@ -447,6 +447,90 @@ fn a_coupon_a_v2_answer_does_not_know_takes_nothing_from_the_others_and_nothing_
     }
 }
 
+#[test]
+fn v2_that_rejects_every_question_takes_nothing_from_the_others() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/mmpaymkttransfers/\"\nkind = \"errcode\"\nvalue = \"SIGN_ERROR\"\n");
+    assert_fails(&shop.run(&wechat, &NIGHT), 4, &["SIGN_ERROR", "V201"]);
+    let published = shop.published();
+    assert!(published.contains_key("datasets/breaks/dt=2026-11-18/part-0.parquet"));
+    assert!(!published.contains_key("datasets/v2_stocks/dt=2026-11-18/part-0.parquet"));
+    let alone = shop.run(&wechat, &["--date", "2026-11-18", "--stage", "v2_stocks"]);
+    assert_fails(&alone, 77, &["SIGN_ERROR", "nothing was published"]);
+}
+
+#[test]
+fn a_bill_that_never_fits_its_digest_takes_nothing_from_the_orders() {
+    let shop = Shop::of_seed(1);
+    shop.shorten_waits();
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/v3/billdownload/file\"\nkind = \"invalid_utf8\"\n");
+    let files = ["--date", "2026-11-18", "--stage", "orders,bills"];
+    assert_fails(&shop.run(&wechat, &files), 4, &["the downloaded bill does not match"]);
+    let published: Vec<_> = shop.published().into_keys().filter(|name| name.starts_with("datasets/")).collect();
+    assert_eq!(published, ["datasets/orders/dt=2026-11-18/_SUCCESS", "datasets/orders/dt=2026-11-18/part-0.parquet"]);
+}
+
+#[test]
+fn a_night_of_which_every_source_failed_publishes_nothing_though_other_stages_had_nothing_to_ask() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    shop.edit("job.toml", |text| {
+        let only = ["[job]", "[pay_v3]", "[[orders]]", "[orders.", "[bills]", "[sources"];
+        let mut is_kept = true;
+        let keep = |line: &&str| {
+            if line.starts_with('[') {
+                is_kept = only.iter().any(|section| line.starts_with(section));
+            }
+            is_kept
+        };
+        text.lines().filter(keep).map(|line| format!("{line}\n")).collect()
+    });
+    shop.edit("orders/2026-11-18.csv", |_| "no order\r\n".to_owned());
+    wechat.play("[[fault]]\npath = \"/v3/bill/tradebill\"\nkind = \"errcode\"\nvalue = \"NO_AUTH\"\n");
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_fails(&ending, 65, &["2026-11-18.csv", "nothing was published"]);
+    assert!(shop.published().is_empty(), "{:?}", shop.published().keys());
+}
+
+#[test]
+fn a_stock_that_only_wallets_show_and_wechat_does_not_tell_of_is_noted_and_the_night_is_complete() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let ids = stocks_of(&shop);
+    wechat.play(&format!(
+        "[[fault]]\npath = \"/v3/marketing/busifavor/stocks/{}\"\nkind = \"errcode\"\nvalue = \"RESOURCE_NOT_EXISTS\"\n",
+        ids[0]
+    ));
+    assert_fails(&shop.run(&wechat, &NIGHT), 4, &[&format!("does not know the stock `{}`", ids[0]), "`stocks.ids`"]);
+    shop.forget_lake();
+    shop.edit("job.toml", |text| text.replace(&format!("ids = [\"{}\", ", ids[0]), "ids = ["));
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_eq!(ending.code, 0, "{}", ending.stderr);
+    assert_eq!(stage_of(&ending.manifest(), "stocks")["notes"]["unknown_stocks"], 1);
+}
+
+#[test]
+fn a_figure_of_member_cards_that_fails_leaves_those_of_the_others_to_their_rules() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    wechat.play("[[fault]]\npath = \"/datacube/getcardmembercardinfo\"\nkind = \"errcode\"\nvalue = 61501\n");
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_fails(&ending, 4, &["61501", "DC02, DC04"]);
+    let manifest = ending.manifest();
+    let unjudged: Vec<_> = manifest["unjudged_rules"].as_object().unwrap().keys().collect();
+    assert_eq!(unjudged, ["DC02", "DC04"], "DC02 compares the figures of member cards too");
+}
+
+/// The stocks that the job names.
+fn stocks_of(shop: &Shop) -> Vec<String> {
+    let job = std::fs::read_to_string(shop.path("job.toml")).unwrap();
+    let section = &job[job.find("[stocks]").expect("a section")..];
+    let list = section.lines().find_map(|line| line.strip_prefix("ids = [")).expect("its list");
+    list.trim_end_matches(']').split(", ").map(|id| id.trim_matches('"').to_owned()).collect()
+}
+
 /// Status of a stage in the manifest of a night.
 fn status_of(ending: &Ending, stage: &str) -> String {
     stage_of(&ending.manifest(), stage)["status"].as_str().unwrap().to_owned()
