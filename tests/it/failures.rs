@@ -512,6 +512,21 @@ fn a_stock_that_only_wallets_show_and_wechat_does_not_tell_of_is_noted_and_the_n
 }
 
 #[test]
+fn an_order_line_of_a_later_payment_than_the_day_of_its_file_is_kept_counted_and_named() {
+    let shop = Shop::of_seed(1);
+    let wechat = shop.serve(None);
+    let later = |text: String| {
+        let (head, rest) = text.split_once('\n').unwrap();
+        format!("{head}\n{}", rest.replacen("2026-11-18 ", "2027-11-18 ", 1))
+    };
+    shop.edit("orders/2026-11-18.csv", later);
+    let ending = shop.run(&wechat, &NIGHT);
+    assert_eq!(stage_of(&ending.manifest(), "orders")["notes"]["paid_later"], 1, "{}", ending.stderr);
+    let told = "1 order line of later payments than the day of the export: `orders/2026-11-18.csv` line 3 was paid at 2027-11-18 ";
+    assert!(ending.stderr.contains(told), "{}", ending.stderr);
+}
+
+#[test]
 fn a_figure_of_member_cards_that_fails_leaves_those_of_the_others_to_their_rules() {
     let shop = Shop::of_seed(1);
     let wechat = shop.serve(None);
