@@ -147,8 +147,12 @@ fn check_books(job: &Job, today: NaiveDate) -> Vec<Finding> {
 
 /// A night reads them after it has asked everybody.
 fn check_decisions(job: &Job) -> Option<Finding> {
-    let failure = decisions::read(job.decisions.as_deref()?).err()?;
-    Some(Finding::failed("decisions", &failure))
+    let path = job.decisions.as_deref()?;
+    match decisions::read(path) {
+        Err(failure) => Some(Finding::failed("decisions", &failure)),
+        Ok(None) => Some(Finding::fine(format!("no decisions yet: `{}` is not there or empty", path.display()))),
+        Ok(Some(_)) => None,
+    }
 }
 
 /// Answers do not show whether the APIv3 key is right where their signatures are verified with the public

@@ -22,7 +22,8 @@ pub const INTAKE_MEMORY_BYTES: usize = 128 << 20;
 pub struct NightPlan {
     /// Business date.
     pub date: NaiveDate,
-    /// Stages that may send requests and whose datasets are published; `None` means all.
+    /// Stages that may send requests and whose datasets are published; `None` means all. With `reconcile`, datasets of others
+    /// whose source has changed are published too.
     pub stages: Option<BTreeSet<Stage>>,
     /// How the journal is used.
     pub mode: Mode,

@@ -565,6 +565,10 @@ fn check_reads_the_decisions_before_a_night_stops_at_them() {
     assert_eq!(ending.code, 65, "{}", ending.stdout);
     let told = ending.stdout.lines().find(|line| line.starts_with("FAIL decisions: "));
     assert!(told.is_some_and(|line| line.contains("`expires_on` is `19.11.2026`")), "{}", ending.stdout);
+    std::fs::remove_file(shop.path("decisions.csv")).unwrap();
+    let ending = shop.program(&["check", "job.toml", "--base-url", &url]);
+    assert_eq!(ending.code, 0, "{}", ending.stdout);
+    assert!(ending.stdout.contains("no decisions yet: `"), "{}", ending.stdout);
 }
 
 #[test]
