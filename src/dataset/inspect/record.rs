@@ -130,8 +130,9 @@ impl Day<'_> {
         }
     }
 
-    /// A run of `reconcile` alone reads every source anew and publishes none: an export that was changed since its partition
-    /// was published is in ledger and breaks all the same. Runs of before did not say what each source was made from.
+    /// A run of `reconcile` alone reads every source anew, and by older programs it published none: an export that was changed
+    /// since its partition was published is in ledger and breaks all the same. Still older ones did not say what each source was
+    /// made from.
     fn inspect_makings(self, it: &mut Inspection) {
         let Day { lake, date, runs } = self;
         let Some(made) = runs.publishing.iter().position(|run| parts_in(run, LedgerRow::DATASET).is_some()) else {
