@@ -5,17 +5,25 @@
 //! - An ordered window counts and sums row by row, where SQL takes rows of equal place together, and takes any other
 //!   aggregate of the whole partition.
 //! - In a window by several keys NULL is the least value, whatever the query says.
-//! - An aggregate inside a window is that of a group and then of nothing else.
+//! - An aggregate inside a window is that of a group and then of nothing else; a window beside a GROUP BY is over rows of groups
+//!   that are not there any more.
+//! - Frames other than the running one, the window that another extends, and DISTINCT in a running count are not looked at.
 
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    Expr, Function, FunctionArguments, OrderByExpr, Visit, Visitor, WindowFrameUnits, WindowSpec, WindowType,
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, GroupByExpr, NamedWindowExpr,
+    OrderByExpr, Select, Visit, Visitor, WindowFrame, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
 };
 
 use super::misread::Misread;
 
 pub(super) const CONSTANT_SUM: &str = "SUM of a constant";
+pub(super) const CONSTANT_AGGREGATE: &str = "an aggregate of a constant";
+pub(super) const OTHER_FRAME: &str = "a frame other than ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW";
+pub(super) const EXTENDED_WINDOW: &str = "a window that extends another";
+pub(super) const RUNNING_DISTINCT: &str = "DISTINCT in an ordered window";
+pub(super) const GROUPED_WINDOW: &str = "a window beside GROUP BY";
 pub(super) const RUNNING_TOTAL: &str = "an aggregate in an ordered window without ROWS";
 pub(super) const RUNNING_OTHER: &str = "an aggregate other than COUNT, SUM, MIN, MAX in an ordered window";
 pub(super) const NAMED_WINDOW: &str = "an aggregate OVER a named window";
@@ -34,10 +42,16 @@ pub(super) fn misread(function: &Function) -> Vec<Misread> {
         found.push(Misread { construct: CONSTANT_SUM, advice: "Polars does not count its rows: write COUNT(*)" });
     }
     let is_aggregate = AGGREGATES.contains(&name.as_str());
+    let counts_all = name == "count" && counts_rows(&function.args);
+    if is_aggregate && name != "sum" && !names_a_column(&function.args) && !counts_all {
+        found.push(Misread { construct: CONSTANT_AGGREGATE, advice: "name a column, or write COUNT(*)" });
+    }
     match &function.over {
         Some(WindowType::WindowSpec(window)) => {
             found.extend(is_aggregate.then(|| running(&name, window)).flatten());
             found.extend(misplaced_nulls(&window.order_by));
+            found.extend(misread_window(window));
+            found.extend(running_distinct(&function.args, window));
         }
         Some(WindowType::NamedWindow(_)) if is_aggregate => {
             found.push(Misread { construct: NAMED_WINDOW, advice: "write the window after OVER" })
@@ -51,6 +65,49 @@ pub(super) fn misread(function: &Function) -> Vec<Misread> {
         });
     }
     found
+}
+
+/// Why Polars would read the windows of a SELECT as others.
+pub(super) fn misread_windows(select: &Select) -> Vec<Misread> {
+    let is_grouped = !matches!(&select.group_by, GroupByExpr::Expressions(keys, _) if keys.is_empty());
+    let is_window = |expr: &Expr| matches!(expr, Expr::Function(Function { over: Some(_), .. }));
+    let beside = is_grouped && any_in(&select.projection, is_window);
+    let grouped = Misread { construct: GROUPED_WINDOW, advice: "group in a query and put the window in one around it" };
+    let named = select.named_window.iter().flat_map(|window| match &window.1 {
+        NamedWindowExpr::WindowSpec(window) => {
+            misplaced_nulls(&window.order_by).into_iter().chain(misread_window(window)).collect()
+        }
+        NamedWindowExpr::NamedWindow(_) => vec![EXTENDED],
+    });
+    named.chain(beside.then_some(grouped)).collect()
+}
+
+const EXTENDED: Misread = Misread { construct: EXTENDED_WINDOW, advice: "write the whole window" };
+
+fn misread_window(window: &WindowSpec) -> Vec<Misread> {
+    let is_running = |frame: &WindowFrame| {
+        frame.start_bound == WindowFrameBound::Preceding(None)
+            && matches!(frame.end_bound, None | Some(WindowFrameBound::CurrentRow))
+    };
+    let other = window.window_frame.as_ref().is_some_and(|frame| !is_running(frame));
+    let advice = "leave the frame out, or order the other way round";
+    let other = other.then_some(Misread { construct: OTHER_FRAME, advice });
+    other.into_iter().chain(window.window_name.is_some().then_some(EXTENDED)).collect()
+}
+
+fn running_distinct(arguments: &FunctionArguments, window: &WindowSpec) -> Option<Misread> {
+    let FunctionArguments::List(list) = arguments else { return None };
+    let is_distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct) && !window.order_by.is_empty();
+    is_distinct.then_some(Misread { construct: RUNNING_DISTINCT, advice: "take the distinct rows in a query first" })
+}
+
+/// `(*)` and `(1)`.
+fn counts_rows(arguments: &FunctionArguments) -> bool {
+    let FunctionArguments::List(list) = arguments else { return false };
+    let is_any = |it: &FunctionArg| {
+        matches!(it, FunctionArg::Unnamed(FunctionArgExpr::Wildcard | FunctionArgExpr::Expr(Expr::Value(_))))
+    };
+    list.args.iter().all(is_any)
 }
 
 /// Where the keys of a window want NULL somewhere else than Polars puts it.
@@ -80,8 +137,13 @@ pub(in crate::reconcile) fn names_a_column(value: &impl Visit) -> bool {
     any_in(value, |expr| matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_)))
 }
 
-fn aggregates_in(arguments: &FunctionArguments) -> bool {
-    any_in(arguments, |expr| match expr {
+/// Whether a value depends on rows: a column, or a function of them like COUNT(*).
+pub(in crate::reconcile) fn varies(value: &impl Visit) -> bool {
+    names_a_column(value) || any_in(value, |expr| matches!(expr, Expr::Function(_)))
+}
+
+pub(super) fn aggregates_in(value: &impl Visit) -> bool {
+    any_in(value, |expr| match expr {
         Expr::Function(inner) => AGGREGATES.contains(&inner.name.to_string().to_lowercase().as_str()),
         _ => false,
     })

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
-use sqlparser::ast::{BinaryOperator, DataType, DateTimeField, Expr, SelectItem, Spanned, TableFactor, Visitor};
+use sqlparser::ast::{
+    BinaryOperator, DataType, DateTimeField, Expr, SelectItem, SetExpr, Spanned, TableFactor, UnaryOperator, Visitor,
+};
 
 pub(super) fn is_portable_field(field: &DateTimeField) -> bool {
     use DateTimeField::{Day, Hour, Minute, Month, Week, Year};
@@ -32,6 +34,25 @@ pub(super) fn name_of(item: &SelectItem) -> Option<String> {
         SelectItem::UnnamedExpr(Expr::Identifier(name)) => Some(name.value.clone()),
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(names)) => names.last().map(|name| name.value.clone()),
         _ => None,
+    }
+}
+
+/// Whether a SELECT gives the name of this column to something else.
+pub(super) fn is_renamed(column: &Expr, body: &SetExpr) -> bool {
+    let (Some(name), SetExpr::Select(select)) = (column_name(column), body) else { return false };
+    let takes = |item: &SelectItem| match item {
+        SelectItem::ExprWithAlias { expr, alias } => alias.value == name && column_name(expr) != Some(name),
+        _ => false,
+    };
+    select.projection.iter().any(takes)
+}
+
+/// A number as it is written, perhaps with a sign or in brackets.
+pub(in crate::reconcile) fn is_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(_) => true,
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } | Expr::Nested(expr) => is_number(expr),
+        _ => false,
     }
 }
 

@@ -20,13 +20,14 @@ use std::path::{Path, PathBuf};
 
 use include_dir::{Dir, include_dir};
 
-pub(super) use aggregates::names_a_column;
+pub(super) use aggregates::varies;
 pub use error::RuleError;
-pub(super) use expressions::table_name;
+pub(super) use expressions::{is_number, table_name};
 pub use header::{Input, Key, Rule};
 pub use portable::{Finding, findings};
 pub(super) use reads::Reads;
 pub(super) use subqueries::{Equated, can_be_joined, equated};
+pub(super) use tables::named_by_with;
 pub use wording::Wording;
 
 use crate::job::RuleId;

@@ -16,7 +16,8 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
 use super::expressions::{
-    is_date, is_double, is_instant, is_portable_field, joins_conditions, moves_a_date, name_of, place_of, seconds_in,
+    is_date, is_double, is_instant, is_number, is_portable_field, is_renamed, joins_conditions, moves_a_date, name_of,
+    place_of, seconds_in,
 };
 use super::misread::Misread;
 use super::{aggregates, joins, subqueries};
@@ -89,6 +90,10 @@ pub fn findings(sql: &str) -> Vec<Finding> {
 
 /// Polars' parser takes all that follows for the second value: `a IS DISTINCT FROM (b AND c = d)`.
 pub(super) const OPEN_DISTINCT: &str = "IS DISTINCT FROM before AND or OR";
+/// Polars gives it the sign of the divisor, and cannot share the constant that a rewriting would repeat.
+pub(super) const COMPUTED_REMAINDER: &str = "% with a constant that is computed";
+/// Polars orders by the column of the result.
+pub(super) const RENAMED_ORDER: &str = "ORDER BY … LIMIT by a name that the SELECT gives to something else";
 
 #[derive(Default)]
 struct Walk {
@@ -171,10 +176,10 @@ impl Walk {
         for window in &select.named_window {
             if let NamedWindowExpr::WindowSpec(window) = &window.1 {
                 self.order(&window.order_by);
-                if let Some(it) = aggregates::misplaced_nulls(&window.order_by) {
-                    self.misread(select, it);
-                }
             }
+        }
+        for it in aggregates::misread_windows(select) {
+            self.misread(select, it);
         }
         self.asked.extend(subqueries::exists_of(select).iter().map(place_of));
         for join in select.from.iter().flat_map(|table| &table.joins) {
@@ -245,8 +250,11 @@ impl Walk {
     }
 
     fn operation(&mut self, expr: &Expr, left: &Expr, operator: &BinaryOperator, right: &Expr) {
-        use BinaryOperator::{Divide, Minus, PGRegexMatch, Spaceship};
+        use BinaryOperator::{Divide, Minus, Modulo, PGRegexMatch, Spaceship};
         match operator {
+            Modulo if [left, right].into_iter().any(|it| !aggregates::varies(it) && !is_number(it)) => {
+                self.report(expr, COMPUTED_REMAINDER, "write the number itself");
+            }
             Divide if !is_double(left) && !is_double(right) => {
                 self.report(expr, "a division", "multiply the other side instead, or CAST(… AS DOUBLE) inside FLOOR");
             }
@@ -312,7 +320,12 @@ impl Visitor for Walk {
             self.report(query, "FETCH", "write LIMIT");
         }
         match query.order_by.as_ref().map(|order| &order.kind) {
-            Some(OrderByKind::Expressions(order)) => self.order(order),
+            Some(OrderByKind::Expressions(order)) => {
+                self.order(order);
+                if query.limit_clause.is_some() && order.iter().any(|it| is_renamed(&it.expr, &query.body)) {
+                    self.report(query, RENAMED_ORDER, "give one of them another name");
+                }
+            }
             Some(OrderByKind::All(_)) => self.report(query, "ORDER BY ALL", "name the columns"),
             None if query.limit_clause.is_some() => self.report(query, "LIMIT without ORDER BY", "say which rows"),
             None => {}
@@ -498,6 +511,27 @@ mod tests {
                 aggregates::GREATEST_NULLS,
             ),
             ("SELECT a.k AS k, SUM(COUNT(*)) OVER () AS n FROM a GROUP BY a.k", aggregates::AGGREGATE_IN_WINDOW),
+            ("SELECT COUNT(CASE WHEN 1 = 1 THEN 2 END) AS n FROM a", aggregates::CONSTANT_AGGREGATE),
+            ("SELECT MAX(5) AS n FROM a", aggregates::CONSTANT_AGGREGATE),
+            (
+                "SELECT LAST_VALUE(a.x) OVER (ORDER BY a.k NULLS LAST ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) AS x FROM a",
+                aggregates::OTHER_FRAME,
+            ),
+            (
+                "SELECT ROW_NUMBER() OVER (w ORDER BY a.k NULLS LAST) AS n FROM a WINDOW w AS (PARTITION BY a.x)",
+                aggregates::EXTENDED_WINDOW,
+            ),
+            (
+                "SELECT COUNT(DISTINCT a.x) OVER (ORDER BY a.k NULLS LAST ROWS UNBOUNDED PRECEDING) AS n FROM a",
+                aggregates::RUNNING_DISTINCT,
+            ),
+            ("SELECT a.k AS k, COUNT(*) OVER () AS n FROM a GROUP BY a.k", aggregates::GROUPED_WINDOW),
+            ("SELECT a.x % (3 + 4) AS n FROM a", COMPUTED_REMAINDER),
+            ("SELECT a.k || 'x' AS k FROM a ORDER BY a.k NULLS LAST LIMIT 3", RENAMED_ORDER),
+            (
+                "SELECT a.x AS x FROM a WHERE EXISTS (SELECT MAX(b.x) AS x FROM b WHERE b.k = a.k)",
+                subqueries::COMPARING_EXISTS,
+            ),
             ("SELECT a.k AS k, FIRST_VALUE(a.x) AS x FROM a GROUP BY a.k", "FIRST_VALUE()"),
             ("SELECT DATE_TRUNC('day', a.paid_at) AS d FROM a", "DATE_TRUNC()"),
             ("SELECT EXISTS (SELECT 1 FROM b WHERE b.k = a.k) AS e FROM a", subqueries::EXISTS_ELSEWHERE),
@@ -525,9 +559,10 @@ mod tests {
         let sql = "SELECT a.k AS k, COUNT(*) AS n, SUM(CASE WHEN a.x > 0 THEN a.x ELSE 0 END) AS fen,\n\
                    CAST(FLOOR(CAST(SUM(a.x) * 85 + 50 AS DOUBLE) / 100) AS BIGINT) AS due_fen,\n\
                    CAST(MAX(a.paid_at) + INTERVAL '8' HOUR AS DATE) AS paid_date,\n\
-                   SUM(a.x) OVER (PARTITION BY a.k ORDER BY a.k NULLS LAST ROWS UNBOUNDED PRECEDING) AS so_far_fen,\n\
-                   RANK() OVER (ORDER BY a.k DESC NULLS LAST, a.x DESC NULLS LAST) AS place\n\
-                   FROM a JOIN d ON d.k = a.k AND d.dt > a.dt - INTERVAL '2' DAY\n\
+                   MAX(a.so_far_fen) AS so_far_fen, MAX(a.place) AS place\n\
+                   FROM (SELECT c.*, SUM(c.x) OVER (PARTITION BY c.k ORDER BY c.k NULLS LAST ROWS UNBOUNDED PRECEDING) AS so_far_fen,\n\
+                   RANK() OVER (ORDER BY c.k DESC NULLS LAST, c.x DESC NULLS LAST) AS place FROM c) a\n\
+                   JOIN d ON d.k = a.k AND d.dt > a.dt - INTERVAL '2' DAY\n\
                    LEFT JOIN b ON b.k = a.k AND (a.kind = 'x' AND 'y' = b.kind) AND b.x = CASE WHEN a.y > 0 THEN 1 END\n\
                    WHERE b.k IS NULL AND (a.x IS DISTINCT FROM a.y) AND (a.z = 1 OR EXISTS (SELECT 1 FROM c WHERE c.k = b.k AND c.x > 1)) AND a.s LIKE 'VIP-%'\n\
                    GROUP BY a.k HAVING COUNT(*) > 1 ORDER BY n DESC NULLS LAST";

@@ -1,10 +1,10 @@
 //! What a rule is refused for before a night: constructs of which Polars (its SQL crate 0.55) makes something else without a
 //! word, or of which it says nothing that helps. What is merely not portable is for `rules test` to tell.
 
-use super::portable::{Finding, OPEN_DISTINCT, findings};
+use super::portable::{COMPUTED_REMAINDER, Finding, OPEN_DISTINCT, RENAMED_ORDER, findings};
 use super::{aggregates, joins, subqueries};
 
-const REFUSED: [&str; 14] = [
+const REFUSED: [&str; 21] = [
     joins::COMPARING_OUTER_JOIN,
     joins::ONE_SIDED_EQUALITY,
     aggregates::CONSTANT_SUM,
@@ -13,7 +13,14 @@ const REFUSED: [&str; 14] = [
     aggregates::NAMED_WINDOW,
     aggregates::GREATEST_NULLS,
     aggregates::AGGREGATE_IN_WINDOW,
+    aggregates::CONSTANT_AGGREGATE,
+    aggregates::OTHER_FRAME,
+    aggregates::EXTENDED_WINDOW,
+    aggregates::RUNNING_DISTINCT,
+    aggregates::GROUPED_WINDOW,
     OPEN_DISTINCT,
+    COMPUTED_REMAINDER,
+    RENAMED_ORDER,
     subqueries::EXISTS_ELSEWHERE,
     subqueries::COMPARING_EXISTS,
     subqueries::SINGLE_VALUE,

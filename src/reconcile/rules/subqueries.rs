@@ -9,6 +9,7 @@ use sqlparser::ast::{
     BinaryOperator, Expr, GroupByExpr, Query, Select, SelectItem, SetExpr, TableFactor, TableWithJoins, Visit, Visitor,
 };
 
+use super::aggregates::aggregates_in;
 use super::expressions::{Columns, column_name, table_name};
 use super::joins::conjuncts;
 use super::misread::Misread;
@@ -97,7 +98,10 @@ fn plain(query: &Query) -> Option<&Select> {
         !matches!(&select.group_by, GroupByExpr::Expressions(keys, more) if keys.is_empty() && more.is_empty());
     let is_cut = query.with.is_some() || query.limit_clause.is_some() || query.fetch.is_some() || select.top.is_some();
     let is_filtered = select.having.is_some() || select.qualify.is_some();
-    (!is_grouped && !is_cut && !is_filtered && select.lateral_views.is_empty()).then_some(select)
+    // An aggregate of no row is a row.
+    let is_aggregated = aggregates_in(&select.projection);
+    let is_odd = is_grouped || is_cut || is_filtered || is_aggregated || !select.lateral_views.is_empty();
+    (!is_odd).then_some(select)
 }
 
 fn tables_of(from: &TableWithJoins) -> impl Iterator<Item = &TableFactor> {
@@ -196,6 +200,7 @@ mod tests {
             "SELECT 1 FROM r WHERE l.a = l.b",
             "SELECT 1 FROM r WHERE r.a = l.a GROUP BY r.a",
             "SELECT 1 FROM r WHERE r.a = l.a LIMIT 1",
+            "SELECT MAX(r.b) AS b FROM r WHERE r.a = l.a",
             "SELECT 1 FROM r, s WHERE r.a = l.a",
             "SELECT 1 FROM r WHERE r.a = l.a UNION ALL SELECT 1 FROM r WHERE r.b = l.b",
         ];

@@ -9,10 +9,20 @@ use sqlparser::parser::Parser;
 
 /// The tables that a query reads by name, in order of names, without those that it defines itself.
 pub(super) fn read_by(sql: &str) -> BTreeSet<String> {
-    let Ok(statements) = Parser::parse_sql(&GenericDialect {}, sql) else { return BTreeSet::new() };
-    let mut tables = Tables::default();
-    let _ = statements.visit(&mut tables);
+    let tables = tables_of(sql);
     tables.read.difference(&tables.defined).cloned().collect()
+}
+
+/// The names that a query gives to queries by WITH.
+pub(in crate::reconcile) fn named_by_with(sql: &str) -> BTreeSet<String> {
+    tables_of(sql).defined
+}
+
+fn tables_of(sql: &str) -> Tables {
+    let mut tables = Tables::default();
+    // What does not parse has none: running it tells why.
+    let _ = Parser::parse_sql(&GenericDialect {}, sql).map(|statements| statements.visit(&mut tables));
+    tables
 }
 
 /// The tables of a query.

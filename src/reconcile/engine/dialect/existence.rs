@@ -65,7 +65,7 @@ impl VisitorMut for Asking<'_> {
                 *self.count += 1;
                 let found =
                     Box::new(Expr::CompoundIdentifier([name.clone(), key_name(&name, 0)].map(Ident::new).into()));
-                *expr = if *negated { Expr::IsNull(found) } else { Expr::IsNotNull(found) };
+                *expr = Expr::Nested(Box::new(if *negated { Expr::IsNull(found) } else { Expr::IsNotNull(found) }));
                 self.joins.push(join);
             }
         }

@@ -3,6 +3,7 @@
 
 mod existence;
 mod remainder;
+mod truth;
 mod whole_numbers;
 mod window_order;
 
@@ -10,16 +11,21 @@ use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
-use polars::prelude::{LazyFrame, PolarsResult};
+use polars::prelude::{LazyFrame, PolarsResult, polars_bail};
 use polars::sql::SQLContext;
 use regex::Regex;
 use sqlparser::ast::{Expr, Select, VisitMut, VisitorMut};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
+use crate::reconcile::rules::named_by_with;
+
 /// Plans a query. An error is that of the text as it was written, whose lines it names.
 pub(super) fn planned(context: &mut SQLContext, sql: &str) -> PolarsResult<LazyFrame> {
     let sql = with_intervals(sql);
+    if let Some(name) = context.get_tables().iter().find(|table| named_by_with(&sql).contains(*table)) {
+        polars_bail!(SQLInterface: "WITH `{name}` has the name of a table, which Polars would read in its place: choose another");
+    }
     match rewritten(&sql) {
         Some(rewritten) => context.execute(&rewritten).map_err(|error| context.execute(&sql).err().unwrap_or(error)),
         None => context.execute(&sql),
@@ -62,6 +68,7 @@ impl VisitorMut for Rewriter {
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         remainder::rewrite(expr);
+        truth::rewrite(expr);
         window_order::rewrite(expr);
         whole_numbers::rewrite(expr);
         ControlFlow::Continue(())
@@ -96,6 +103,7 @@ mod tests {
         assert_eq!(a("EXTRACT(MONTH FROM DATE '2026-11-20') * 1000"), [Some(11_000); 3]);
         assert_eq!(values("SELECT n * n AS m FROM (SELECT 100000 AS n FROM a) c LIMIT 1"), [Some(10_000_000_000)]);
         assert_eq!(values("SELECT CAST(x AS INT) * 1000000000 AS n FROM a LIMIT 1"), [Some(7_000_000_000)]);
+        assert_eq!(a("SUM(CASE WHEN x > 0 THEN -2000000000 END)"), [Some(-4_000_000_000)]);
         assert_eq!(a("CAST(CASE WHEN x > 0 THEN 1.5 ELSE 2.5 END * 2 AS BIGINT)"), [Some(3), Some(5), Some(3)]);
         assert_eq!(values("SELECT COUNT(*) - 9 AS n FROM a GROUP BY g HAVING COUNT(*) - 9 < -7"), [Some(-8)]);
     }
@@ -105,6 +113,9 @@ mod tests {
         assert_eq!(values("SELECT x % 5 AS n FROM a"), [Some(2), Some(-3), Some(4)]);
         assert_eq!(values("SELECT x % -5 AS n FROM a"), [Some(2), Some(-3), Some(4)]);
         assert_eq!(values("SELECT (x - 1) % (0 - x) % 4 AS n FROM a"), [Some(2), Some(-1), Some(0)]);
+        assert_eq!(values("SELECT (x - 10) % (5) AS n FROM a"), [Some(-3), Some(-3), Some(-1)]);
+        assert_eq!(values("SELECT -17 % x AS n FROM a"), [Some(-3), Some(-1), Some(-8)]);
+        assert_eq!(values("SELECT (COUNT(*) - 10) % 5 AS n FROM a"), [Some(-2)]);
     }
 
     #[test]
@@ -119,11 +130,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_known_is_neither_true_nor_false() {
+        let a = |condition: &str| values(&format!("SELECT x FROM a WHERE {condition}"));
+        assert_eq!(a("(k = 'u') IS TRUE"), [Some(7)]);
+        assert_eq!(a("NOT ((k = 'u') IS TRUE)"), [Some(-8), Some(9)]);
+        assert_eq!(a("(k = 'u') IS NOT TRUE"), [Some(-8), Some(9)]);
+        assert_eq!(a("(k = 'u' OR k = 'v') IS FALSE"), [Some(9)]);
+        assert_eq!(a("(k = 'u') IS NOT FALSE"), [Some(7), Some(-8)]);
+    }
+
+    #[test]
+    fn a_with_that_is_named_like_a_table_is_refused() {
+        let context = SQLContext::new();
+        context.register("a", df!("x" => [1i64]).unwrap().lazy());
+        let error = |sql: &str| planned(&mut context.clone(), sql).err().map(|error| error.to_string());
+        let told = error("WITH a AS (SELECT x + 1 AS x FROM a) SELECT x FROM a").unwrap();
+        assert!(told.contains("WITH `a` has the name of a table"), "{told}");
+        assert_eq!(error("WITH b AS (SELECT x + 1 AS x FROM a) SELECT x FROM b"), None);
+    }
+
+    #[test]
     fn an_exists_asks_the_table_that_it_names() {
         let a = |condition: &str| values(&format!("SELECT a.x AS x FROM a WHERE {condition}"));
         assert_eq!(a("EXISTS (SELECT 1 FROM b WHERE b.k = a.k)"), [Some(7)]);
         assert_eq!(a("NOT EXISTS (SELECT 1 FROM b WHERE b.k = a.k)"), [Some(-8), Some(9)]);
         assert_eq!(a("EXISTS (SELECT 1 FROM b WHERE b.k = a.k AND b.x > 1)"), []);
+        assert_eq!(a("(a.x > 0) <> EXISTS (SELECT 1 FROM b WHERE b.k = a.k)"), [Some(9)]);
         assert_eq!(a("EXISTS (SELECT 1 FROM b WHERE b.x = a.x AND k IS NULL)"), [Some(9)]);
         assert_eq!(a("a.x < 0 OR EXISTS (SELECT 1 FROM b WHERE b.x + 6 = a.x AND b.k = a.k)"), [Some(7), Some(-8)]);
         let nested = "EXISTS (SELECT 1 FROM b WHERE b.x = a.x AND EXISTS (SELECT 1 FROM a c WHERE c.g = b.k))";

@@ -1,16 +1,17 @@
 //! Gives a remainder the sign of the dividend, as SQL does; Polars gives it that of the divisor, so `-1 % 7` would be 6.
 
-use sqlparser::ast::{BinaryOperator, Expr, UnaryOperator};
+use sqlparser::ast::{BinaryOperator, Expr};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
-use crate::reconcile::rules::names_a_column;
+use crate::reconcile::rules::{is_number, varies};
 
 /// Rewrites a `%`, which repeats its operands. Polars cannot share an expression of constants that stands in several places
-/// (a column of one row among longer ones), so such a `%` stays as it is: right between numbers without a minus.
+/// (a column of one row among longer ones): a rule with such a `%` is refused when it is loaded.
 pub(super) fn rewrite(expr: &mut Expr) {
     let Expr::BinaryOp { left, op: BinaryOperator::Modulo, right } = expr else { return };
-    if !(names_a_column(left) && (names_a_column(right) || is_number(right))) {
+    let can_be_repeated = |operand: &Expr| varies(operand) || is_number(operand);
+    if !can_be_repeated(left) || !can_be_repeated(right) {
         return;
     }
     let text = format!(
@@ -20,13 +21,5 @@ pub(super) fn rewrite(expr: &mut Expr) {
     let parsed = Parser::new(&GenericDialect {}).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
     if let Ok(rewritten) = parsed {
         *expr = rewritten;
-    }
-}
-
-fn is_number(expr: &Expr) -> bool {
-    match expr {
-        Expr::Value(_) => true,
-        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => is_number(expr),
-        _ => false,
     }
 }

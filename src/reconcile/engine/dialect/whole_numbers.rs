@@ -4,7 +4,7 @@
 
 use std::mem::replace;
 
-use sqlparser::ast::{CastKind, DataType, Expr, Select, SelectItem, Value};
+use sqlparser::ast::{CastKind, DataType, Expr, Select, SelectItem, UnaryOperator, Value, ValueWithSpan};
 
 /// Functions whose result Polars gives in 32 bits.
 const NARROW: [&str; 5] = ["count", "dense_rank", "length", "rank", "row_number"];
@@ -32,10 +32,18 @@ pub(super) fn rewrite(expr: &mut Expr) {
 
 /// A constant takes the width of what it is combined with; on its own it stays narrow.
 fn cast_constant(expr: &mut Expr) {
-    let Expr::Value(value) = expr else { return };
-    let is_whole = |digits: &String| digits.bytes().all(|digit| digit.is_ascii_digit());
-    if matches!(&value.value, Value::Number(digits, _) if is_whole(digits)) {
+    if is_whole_number(expr) {
         cast(expr);
+    }
+}
+
+fn is_whole_number(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => {
+            digits.bytes().all(|digit| digit.is_ascii_digit())
+        }
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } | Expr::Nested(expr) => is_whole_number(expr),
+        _ => false,
     }
 }
 
