@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use sqlparser::ast::{
-    BinaryOperator, DataType, DateTimeField, Expr, SelectItem, SetExpr, Spanned, TableFactor, UnaryOperator, Visitor,
+    BinaryOperator, DataType, DateTimeField, Expr, SelectItem, SetExpr, Spanned, TableFactor, UnaryOperator, Value,
+    ValueWithSpan, Visit, Visitor,
 };
 
 pub(super) fn is_portable_field(field: &DateTimeField) -> bool {
@@ -37,14 +38,42 @@ pub(super) fn name_of(item: &SelectItem) -> Option<String> {
     }
 }
 
-/// Whether a SELECT gives the name of this column to something else.
-pub(super) fn is_renamed(column: &Expr, body: &SetExpr) -> bool {
-    let (Some(name), SetExpr::Select(select)) = (column_name(column), body) else { return false };
-    let takes = |item: &SelectItem| match item {
-        SelectItem::ExprWithAlias { expr, alias } => alias.value == name && column_name(expr) != Some(name),
-        _ => false,
+/// Whether a SELECT gives the name of a column, by which or by an expression of which it is ordered, to something else. A bare name
+/// alone is that of the result everywhere.
+pub(super) fn is_renamed(order: &Expr, body: &SetExpr) -> bool {
+    let (false, SetExpr::Select(select)) = (matches!(order, Expr::Identifier(_)), body) else { return false };
+    let is_taken = |column: &Expr| select.projection.iter().any(|item| takes_name(item, column));
+    order.visit(&mut EachColumn(is_taken)).is_break()
+}
+
+fn takes_name(item: &SelectItem, column: &Expr) -> bool {
+    let SelectItem::ExprWithAlias { expr, alias } = item else { return false };
+    let is_same = match column {
+        Expr::Identifier(_) => column_name(expr) == column_name(column),
+        _ => expr == column,
     };
-    select.projection.iter().any(takes)
+    column_name(column) == Some(&alias.value) && !is_same
+}
+
+/// Stops at the first column for which the function is true.
+struct EachColumn<F>(F);
+
+impl<F: Fn(&Expr) -> bool> Visitor for EachColumn<F> {
+    type Break = ();
+
+    fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<()> {
+        let is_column = matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        if is_column && (self.0)(expr) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+}
+
+/// A number as it is written, with a fraction.
+pub(super) fn is_fraction(expr: &Expr) -> bool {
+    match expr {
+        Expr::Value(ValueWithSpan { value: Value::Number(digits, _), .. }) => digits.contains('.'),
+        Expr::UnaryOp { expr, .. } | Expr::Nested(expr) => is_fraction(expr),
+        _ => false,
+    }
 }
 
 /// A number as it is written, perhaps with a sign or in brackets.

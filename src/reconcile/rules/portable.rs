@@ -16,8 +16,8 @@ use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::Parser;
 
 use super::expressions::{
-    is_date, is_double, is_instant, is_number, is_portable_field, is_renamed, joins_conditions, moves_a_date, name_of,
-    place_of, seconds_in,
+    is_date, is_double, is_fraction, is_instant, is_number, is_portable_field, is_renamed, joins_conditions,
+    moves_a_date, name_of, place_of, seconds_in,
 };
 use super::misread::Misread;
 use super::{aggregates, joins, subqueries};
@@ -250,10 +250,13 @@ impl Walk {
     }
 
     fn operation(&mut self, expr: &Expr, left: &Expr, operator: &BinaryOperator, right: &Expr) {
-        use BinaryOperator::{Divide, Minus, Modulo, PGRegexMatch, Spaceship};
+        use BinaryOperator::{Divide, Minus, Modulo, Multiply, PGRegexMatch, Plus, Spaceship};
         match operator {
             Modulo if [left, right].into_iter().any(|it| !aggregates::varies(it) && !is_number(it)) => {
                 self.report(expr, COMPUTED_REMAINDER, "write the number itself");
+            }
+            Multiply | Plus | Minus if is_fraction(left) || is_fraction(right) => {
+                self.report(expr, "arithmetic with a fraction", "some engines count it in binary: x * 11 > y * 10");
             }
             Divide if !is_double(left) && !is_double(right) => {
                 self.report(expr, "a division", "multiply the other side instead, or CAST(… AS DOUBLE) inside FLOOR");
@@ -528,6 +531,9 @@ mod tests {
             ("SELECT a.k AS k, COUNT(*) OVER () AS n FROM a GROUP BY a.k", aggregates::GROUPED_WINDOW),
             ("SELECT a.x % (3 + 4) AS n FROM a", COMPUTED_REMAINDER),
             ("SELECT a.k || 'x' AS k FROM a ORDER BY a.k NULLS LAST LIMIT 3", RENAMED_ORDER),
+            ("SELECT 0 - a.x AS x FROM a ORDER BY a.x * 2 NULLS LAST LIMIT 3", RENAMED_ORDER),
+            ("SELECT b.x AS x, a.x AS y FROM a JOIN b ON b.k = a.k ORDER BY a.x NULLS LAST LIMIT 3", RENAMED_ORDER),
+            ("SELECT a.x AS x FROM a WHERE a.x * 1.1 > a.y", "arithmetic with a fraction"),
             (
                 "SELECT a.x AS x FROM a WHERE EXISTS (SELECT MAX(b.x) AS x FROM b WHERE b.k = a.k)",
                 subqueries::COMPARING_EXISTS,
@@ -567,6 +573,14 @@ mod tests {
                    WHERE b.k IS NULL AND (a.x IS DISTINCT FROM a.y) AND (a.z = 1 OR EXISTS (SELECT 1 FROM c WHERE c.k = b.k AND c.x > 1)) AND a.s LIKE 'VIP-%'\n\
                    GROUP BY a.k HAVING COUNT(*) > 1 ORDER BY n DESC NULLS LAST";
         assert_eq!(told(sql), Vec::<String>::new());
+    }
+
+    #[test]
+    fn an_order_by_what_is_shown_passes() {
+        for order in ["a.x", "x", "a.y * 2", "a.k", "x * 2"] {
+            let sql = format!("SELECT a.x AS x, a.k AS key FROM a ORDER BY {order} NULLS LAST LIMIT 3");
+            assert_eq!(told(&sql), Vec::<String>::new(), "{order}");
+        }
     }
 
     #[test]
