@@ -1,4 +1,4 @@
-//! The collected results of the source stages of a night. Knows no stage.
+//! The collected results of the source stages of a night. Knows of a stage only whether it asks an API.
 
 use std::collections::{BTreeMap, BTreeSet};
 

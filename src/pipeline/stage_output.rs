@@ -136,8 +136,11 @@ impl<'a> StageOutput<'a> {
 
     fn stage_marked<R: Record>(&mut self, rows: &[R], it: &Datacube) {
         self.provenance.is_partial = it.partial.contains(R::DATASET);
-        self.whole.extend((!self.provenance.is_partial).then_some(R::DATASET));
+        let issues = self.issues.len();
         self.stage(rows);
+        if !self.provenance.is_partial && self.issues.len() == issues {
+            self.whole.insert(R::DATASET);
+        }
     }
 
     /// Assembles a partition from the rows that `bring` produces; nothing is staged unless it succeeds.

@@ -68,11 +68,13 @@ impl<'a> StageRecorder<'a> {
         let is_kept = issues.iter().all(|issue| issue.kind != IssueKind::Storage);
         // If the disk failed, rows are missing from what was staged: totals that do not agree then are no second fault.
         issues.extend(self.book(std::mem::take(&mut output.intake), &output).filter(|_| is_kept));
+        let has_rows = output.files.iter().any(|file| file.rows > 0);
         if !issues.is_empty() {
-            self.fall_short(stage, &issues, &output.whole);
+            let whole = if has_rows { std::mem::take(&mut output.whole) } else { BTreeSet::new() };
+            self.fall_short(stage, &issues, &whole);
         }
         // No rows and an issue: that is not an empty day.
-        if issues.is_empty() || output.files.iter().any(|file| file.rows > 0) {
+        if issues.is_empty() || has_rows {
             let status = if issues.is_empty() { StageStatus::Complete } else { StageStatus::Partial };
             self.enter(stage, output, status);
         }
