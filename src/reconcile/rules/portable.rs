@@ -255,7 +255,10 @@ impl Walk {
             Modulo if [left, right].into_iter().any(|it| !aggregates::varies(it) && !is_number(it)) => {
                 self.report(expr, COMPUTED_REMAINDER, "write the number itself");
             }
-            Multiply | Plus | Minus if is_fraction(left) || is_fraction(right) => {
+            // Where the rule says DOUBLE, every engine counts in binary.
+            Multiply | Plus | Minus
+                if [left, right].into_iter().any(is_fraction) && !is_double(left) && !is_double(right) =>
+            {
                 self.report(expr, "arithmetic with a fraction", "some engines count it in binary: x * 11 > y * 10");
             }
             Divide if !is_double(left) && !is_double(right) => {
