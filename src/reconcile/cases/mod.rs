@@ -210,6 +210,19 @@ mod tests {
     }
 
     #[test]
+    fn a_panic_over_a_rule_with_a_condition_is_its_error_and_ends_nothing() {
+        // The sum overflows, over which Polars panics where overflows are checked, as they are in tests.
+        let sql = "SELECT MIN(stock_id) AS stock_id,\n       CAST(SUM(max_coupons * 4000000000000000000) AS STRING) AS subject\n\
+                   FROM stocks\nWHERE max_coupons > 0\nGROUP BY stock_name\n";
+        let folder = folder_with(sql);
+        let stocks = folder.path().join("XX01/finds_a_stock/stocks.csv");
+        std::fs::write(stocks, "stock_id,stock_name,max_coupons\nS1,n,2\nS2,n,2\n").unwrap();
+        let told = problems(folder.path());
+        let case = told.iter().find(|line| line.starts_with("XX01/finds_a_stock: ")).unwrap();
+        assert!(case.contains("`XX01_mine.sql`") && case.contains("Polars cannot run it"), "{told:?}");
+    }
+
+    #[test]
     fn a_mistake_is_told_without_the_plan_of_the_query() {
         let sql = "SELECT stock_id AS stock_id,\n       1 AS why,\n       2 AS why\nFROM stocks\n";
         let told = problems(folder_with(sql).path());

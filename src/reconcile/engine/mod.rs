@@ -84,7 +84,7 @@ impl<'a> Engine<'a> {
     pub(super) fn line_of_condition(&mut self, rule: &Rule) -> Option<usize> {
         let Conditions { without, alone } = conditions_of(&rule.sql)?;
         let mut fails = |sql: &str| match self.query(&rule.id, sql) {
-            Ok(query) => query.collect().is_err(),
+            Ok(query) => computed(query).is_err(),
             Err(_) => true,
         };
         let is_of_another_part = fails(&without);
@@ -123,7 +123,7 @@ impl<'a> Engine<'a> {
                 context.register(name, table);
             }
         }
-        dialect::planned(&mut context, sql).map_err(ReconcileError::query(what))
+        guarded(|| dialect::planned(&mut context, sql)).map_err(ReconcileError::query(what))
     }
 
     /// The table with a name, created at first use; `None` if the word is not a table name.
@@ -150,7 +150,7 @@ impl<'a> Engine<'a> {
             if is_projection(sql) {
                 return Ok(Some(plan));
             }
-            let frame = plan.collect().map_err(ReconcileError::query(name))?;
+            let frame = computed(plan).map_err(ReconcileError::query(name))?;
             return Ok(Some(frame.lazy()));
         }
         if name == "wechat_channels" {
@@ -222,10 +222,14 @@ fn collected<'c, T: DeserializeOwned + 'c>(
     Ok(tables::read(what, frame, columns))
 }
 
-/// The rows of a plan. Where Polars panics over a rule it is that rule's error, which names its file.
+/// The rows of a plan.
 fn computed(query: LazyFrame) -> PolarsResult<DataFrame> {
-    let done = std::panic::catch_unwind(AssertUnwindSafe(|| query.collect()));
-    done.unwrap_or_else(|panic| {
+    guarded(|| query.collect())
+}
+
+/// What Polars makes of a rule. Where it panics over one that is the rule's error, which names its file.
+fn guarded<T>(work: impl FnOnce() -> PolarsResult<T>) -> PolarsResult<T> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| {
         let words = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         polars_bail!(ComputeError: "Polars cannot run it: {}", words.unwrap_or("it stopped"))
     })

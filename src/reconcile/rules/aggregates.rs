@@ -34,36 +34,40 @@ pub(super) const AGGREGATE_IN_WINDOW: &str = "an aggregate inside a window";
 const RUNNING: [&str; 4] = ["count", "max", "min", "sum"];
 const AGGREGATES: [&str; 7] = ["avg", "count", "max", "median", "min", "stddev", "sum"];
 
+const EXTENDED: Misread = Misread { construct: EXTENDED_WINDOW, advice: "write the whole window" };
+
 /// Why Polars would read a function as another one.
 pub(super) fn misread(function: &Function) -> Vec<Misread> {
     let name = function.name.to_string().to_lowercase();
-    let mut found = Vec::new();
-    if name == "sum" && !names_a_column(&function.args) {
-        found.push(Misread { construct: CONSTANT_SUM, advice: "Polars does not count its rows: write COUNT(*)" });
-    }
     let is_aggregate = AGGREGATES.contains(&name.as_str());
-    let counts_all = name == "count" && counts_rows(&function.args);
-    if is_aggregate && name != "sum" && !names_a_column(&function.args) && !counts_all {
-        found.push(Misread { construct: CONSTANT_AGGREGATE, advice: "name a column, or write COUNT(*)" });
+    let constant = is_aggregate.then(|| constant(&name, &function.args)).flatten();
+    let windowed = function.over.as_ref().map(|over| windowed(&name, &function.args, over, is_aggregate));
+    constant.into_iter().chain(windowed.unwrap_or_default()).collect()
+}
+
+fn constant(name: &str, arguments: &FunctionArguments) -> Option<Misread> {
+    match name {
+        _ if names_a_column(arguments) => None,
+        "count" if counts_rows(arguments) => None,
+        "sum" => Some(Misread { construct: CONSTANT_SUM, advice: "Polars does not count its rows: write COUNT(*)" }),
+        _ => Some(Misread { construct: CONSTANT_AGGREGATE, advice: "name a column, or write COUNT(*)" }),
     }
-    match &function.over {
-        Some(WindowType::WindowSpec(window)) => {
-            found.extend(is_aggregate.then(|| running(&name, window)).flatten());
-            found.extend(misplaced_nulls(&window.order_by));
-            found.extend(misread_window(window));
-            found.extend(running_distinct(&function.args, window));
+}
+
+fn windowed(name: &str, arguments: &FunctionArguments, over: &WindowType, is_aggregate: bool) -> Vec<Misread> {
+    let mut found = match over {
+        WindowType::WindowSpec(window) => {
+            let running = is_aggregate.then(|| running(name, window)).flatten();
+            let distinct = running_distinct(arguments, window);
+            running.into_iter().chain(misread_window(window)).chain(distinct).collect()
         }
-        Some(WindowType::NamedWindow(_)) if is_aggregate => {
-            found.push(Misread { construct: NAMED_WINDOW, advice: "write the window after OVER" })
+        WindowType::NamedWindow(_) if is_aggregate => {
+            vec![Misread { construct: NAMED_WINDOW, advice: "write the window after OVER" }]
         }
-        _ => {}
-    }
-    if function.over.is_some() && aggregates_in(&function.args) {
-        found.push(Misread {
-            construct: AGGREGATE_IN_WINDOW,
-            advice: "aggregate in a query and put the window in one around it",
-        });
-    }
+        WindowType::NamedWindow(_) => Vec::new(),
+    };
+    let advice = "aggregate in a query and put the window in one around it";
+    found.extend(aggregates_in(arguments).then_some(Misread { construct: AGGREGATE_IN_WINDOW, advice }));
     found
 }
 
@@ -74,15 +78,11 @@ pub(super) fn misread_windows(select: &Select) -> Vec<Misread> {
     let beside = is_grouped && any_in(&select.projection, is_window);
     let grouped = Misread { construct: GROUPED_WINDOW, advice: "group in a query and put the window in one around it" };
     let named = select.named_window.iter().flat_map(|window| match &window.1 {
-        NamedWindowExpr::WindowSpec(window) => {
-            misplaced_nulls(&window.order_by).into_iter().chain(misread_window(window)).collect()
-        }
+        NamedWindowExpr::WindowSpec(window) => misread_window(window),
         NamedWindowExpr::NamedWindow(_) => vec![EXTENDED],
     });
     named.chain(beside.then_some(grouped)).collect()
 }
-
-const EXTENDED: Misread = Misread { construct: EXTENDED_WINDOW, advice: "write the whole window" };
 
 fn misread_window(window: &WindowSpec) -> Vec<Misread> {
     let is_running = |frame: &WindowFrame| {
@@ -92,7 +92,8 @@ fn misread_window(window: &WindowSpec) -> Vec<Misread> {
     let other = window.window_frame.as_ref().is_some_and(|frame| !is_running(frame));
     let advice = "leave the frame out, or order the other way round";
     let other = other.then_some(Misread { construct: OTHER_FRAME, advice });
-    other.into_iter().chain(window.window_name.is_some().then_some(EXTENDED)).collect()
+    let extended = window.window_name.is_some().then_some(EXTENDED);
+    misplaced_nulls(&window.order_by).into_iter().chain(other).chain(extended).collect()
 }
 
 fn running_distinct(arguments: &FunctionArguments, window: &WindowSpec) -> Option<Misread> {
@@ -111,7 +112,7 @@ fn counts_rows(arguments: &FunctionArguments) -> bool {
 }
 
 /// Where the keys of a window want NULL somewhere else than Polars puts it.
-pub(super) fn misplaced_nulls(keys: &[OrderByExpr]) -> Option<Misread> {
+fn misplaced_nulls(keys: &[OrderByExpr]) -> Option<Misread> {
     let is_greatest =
         |key: &OrderByExpr| key.options.nulls_first.is_some_and(|is_first| is_first != key.options.asc.unwrap_or(true));
     let advice = "Polars takes NULL for the least: ASC NULLS FIRST, DESC NULLS LAST, or a COALESCE of the key";

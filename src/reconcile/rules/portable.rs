@@ -31,6 +31,8 @@ pub struct Finding {
     pub construct: String,
     /// The replacement.
     pub advice: &'static str,
+    /// Whether the program's own engine would read it as something else, or says nothing that helps: such a rule is not run.
+    pub is_misread: bool,
 }
 
 impl fmt::Display for Finding {
@@ -79,6 +81,7 @@ pub fn findings(sql: &str) -> Vec<Finding> {
             line: 1,
             construct: "a file of other than one query".into(),
             advice: "write one SELECT",
+            is_misread: false,
         }];
     };
     let mut walk = Walk::default();
@@ -89,11 +92,11 @@ pub fn findings(sql: &str) -> Vec<Finding> {
 }
 
 /// Polars' parser takes all that follows for the second value: `a IS DISTINCT FROM (b AND c = d)`.
-pub(super) const OPEN_DISTINCT: &str = "IS DISTINCT FROM before AND or OR";
+const OPEN_DISTINCT: &str = "IS DISTINCT FROM before AND or OR";
 /// Polars gives it the sign of the divisor, and cannot share the constant that a rewriting would repeat.
-pub(super) const COMPUTED_REMAINDER: &str = "% with a constant that is computed";
+const COMPUTED_REMAINDER: &str = "% with a constant that is computed";
 /// Polars orders by the column of the result.
-pub(super) const RENAMED_ORDER: &str = "ORDER BY … LIMIT by a name that the SELECT gives to something else";
+const RENAMED_ORDER: &str = "ORDER BY … LIMIT by a name that the SELECT gives to something else";
 
 #[derive(Default)]
 struct Walk {
@@ -111,12 +114,13 @@ impl Walk {
         self.report_on(at.span().start.line, construct, advice);
     }
 
-    fn misread(&mut self, at: &impl Spanned, it: Misread) {
-        self.report(at, it.construct, it.advice);
+    fn report_on(&mut self, line: u64, construct: impl Into<String>, advice: &'static str) {
+        self.found.push(Finding { line: line.max(1), construct: construct.into(), advice, is_misread: false });
     }
 
-    fn report_on(&mut self, line: u64, construct: impl Into<String>, advice: &'static str) {
-        self.found.push(Finding { line: line.max(1), construct: construct.into(), advice });
+    fn misread(&mut self, at: &impl Spanned, Misread { construct, advice }: Misread) {
+        let line = at.span().start.line.max(1);
+        self.found.push(Finding { line, construct: construct.to_owned(), advice, is_misread: true });
     }
 
     fn name(&mut self, name: &Ident) {
@@ -253,7 +257,7 @@ impl Walk {
         use BinaryOperator::{Divide, Minus, Modulo, Multiply, PGRegexMatch, Plus, Spaceship};
         match operator {
             Modulo if [left, right].into_iter().any(|it| !aggregates::varies(it) && !is_number(it)) => {
-                self.report(expr, COMPUTED_REMAINDER, "write the number itself");
+                self.misread(expr, Misread { construct: COMPUTED_REMAINDER, advice: "write the number itself" });
             }
             // Where the rule says DOUBLE, every engine counts in binary.
             Multiply | Plus | Minus
@@ -329,7 +333,7 @@ impl Visitor for Walk {
             Some(OrderByKind::Expressions(order)) => {
                 self.order(order);
                 if query.limit_clause.is_some() && order.iter().any(|it| is_renamed(&it.expr, &query.body)) {
-                    self.report(query, RENAMED_ORDER, "give one of them another name");
+                    self.misread(query, Misread { construct: RENAMED_ORDER, advice: "give one of them another name" });
                 }
             }
             Some(OrderByKind::All(_)) => self.report(query, "ORDER BY ALL", "name the columns"),
@@ -381,7 +385,8 @@ impl Visitor for Walk {
                 self.report(expr, "IS NOT TRUE", "Polars drops the NULLs; write COALESCE(…, FALSE)");
             }
             Expr::IsDistinctFrom(_, second) | Expr::IsNotDistinctFrom(_, second) if joins_conditions(second) => {
-                self.report(expr, OPEN_DISTINCT, "write it in brackets: (a IS DISTINCT FROM b)");
+                let advice = "write it in brackets: (a IS DISTINCT FROM b)";
+                self.misread(expr, Misread { construct: OPEN_DISTINCT, advice });
             }
             Expr::InSubquery { negated: true, .. } => {
                 self.report(expr, "NOT IN (SELECT …)", "a NULL among them hides every row; write NOT EXISTS");
@@ -561,6 +566,16 @@ mod tests {
             let found = findings(sql);
             assert!(found.iter().any(|it| it.construct == construct), "{sql}: {found:?}");
         }
+    }
+
+    #[test]
+    fn what_the_engine_would_misread_is_told_from_what_only_others_read_otherwise() {
+        let is_misread = |sql: &str| findings(sql).iter().any(|it| it.is_misread);
+        assert!(is_misread("SELECT SUM(1) AS n FROM a"));
+        assert!(is_misread("SELECT a.x AS x FROM a WHERE a.x IS DISTINCT FROM a.y AND a.k = 1"));
+        assert!(is_misread("SELECT a.x % (3 + 4) AS n FROM a"));
+        assert!(is_misread("SELECT a.k || 'x' AS k FROM a ORDER BY a.k NULLS LAST LIMIT 3"));
+        assert!(!is_misread("SELECT a.x / 2 AS half FROM a"));
     }
 
     #[test]

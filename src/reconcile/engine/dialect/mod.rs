@@ -3,6 +3,7 @@
 
 mod existence;
 mod remainder;
+mod respelled;
 mod truth;
 mod whole_numbers;
 mod window_order;
@@ -23,7 +24,8 @@ use crate::reconcile::rules::named_by_with;
 /// Plans a query. An error is that of the text as it was written, whose lines it names.
 pub(super) fn planned(context: &mut SQLContext, sql: &str) -> PolarsResult<LazyFrame> {
     let sql = with_intervals(sql);
-    if let Some(name) = context.get_tables().iter().find(|table| named_by_with(&sql).contains(*table)) {
+    let tables = context.get_tables();
+    if let Some(name) = named_by_with(&sql).into_iter().find(|name| tables.contains(name)) {
         polars_bail!(SQLInterface: "WITH `{name}` has the name of a table, which Polars would read in its place: choose another");
     }
     match rewritten(&sql) {

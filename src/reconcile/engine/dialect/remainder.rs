@@ -1,9 +1,8 @@
 //! Gives a remainder the sign of the dividend, as SQL does; Polars gives it that of the divisor, so `-1 % 7` would be 6.
 
 use sqlparser::ast::{BinaryOperator, Expr};
-use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
 
+use super::respelled::parsed;
 use crate::reconcile::rules::{is_number, varies};
 
 /// Rewrites a `%`, which repeats its operands. Polars cannot share an expression of constants that stands in several places
@@ -18,8 +17,5 @@ pub(super) fn rewrite(expr: &mut Expr) {
         "(CASE WHEN {left} % {right} <> 0 AND ({left} < 0) <> ({right} < 0) THEN {left} % {right} - {right} \
          ELSE {left} % {right} END)"
     );
-    let parsed = Parser::new(&GenericDialect {}).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
-    if let Ok(rewritten) = parsed {
-        *expr = rewritten;
-    }
+    *expr = parsed(&text);
 }

@@ -2,8 +2,8 @@
 //! would hide every row whose `x` is not known.
 
 use sqlparser::ast::Expr;
-use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::Parser;
+
+use super::respelled::parsed;
 
 /// Rewrites IS TRUE, IS FALSE and their opposites.
 pub(super) fn rewrite(expr: &mut Expr) {
@@ -17,8 +17,5 @@ pub(super) fn rewrite(expr: &mut Expr) {
     // What is not known counts as the other.
     let known = format!("COALESCE({condition}, {})", if is_true { "FALSE" } else { "TRUE" });
     let text = if is_true == is_asserted { format!("({known})") } else { format!("(NOT {known})") };
-    let parsed = Parser::new(&GenericDialect {}).try_with_sql(&text).and_then(|mut parser| parser.parse_expr());
-    if let Ok(rewritten) = parsed {
-        *expr = rewritten;
-    }
+    *expr = parsed(&text);
 }
